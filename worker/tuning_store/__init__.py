@@ -1,0 +1,1 @@
+"""Where studies live: Optuna's tables and ours beside them, the claim of a trial, progress, and tenants."""

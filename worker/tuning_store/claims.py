@@ -1,0 +1,250 @@
+"""Who runs which trial. Each function is one transaction that first locks the round, so that counts are exact."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages._rdb.models import TrialValueModel
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+
+from tuning_store.exceptions import ClaimLost, UnknownRound, translated
+from tuning_store.tables import claims, rounds, server_now, trial_user_attributes, trial_values, trials, workers
+from tuning_study.budget import Claim, Counts, Limits, Over, may_claim, over, result_counts
+from tuning_study.results import FAILURE_ATTRIBUTE
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A trial that is now this worker's: RUNNING, and charged to the budget when it completes or is pruned."""
+
+    trial_id: int
+    number: int
+    taken: int  # trials that were finished or running before; decides the phase
+    attempt: int  # 1, then one more each time the trial is put back
+
+
+def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:
+    """One more trial for `worker`: the oldest that waits, or a new one. Claim.WAIT or Claim.OVER if there is none."""
+    with _locked(engine, study_id) as (connection, row):
+        counts = _counts(connection, study_id)
+        verdict = may_claim(counts, _limits(row))
+        if verdict is not Claim.TAKE:
+            return verdict
+        trial_id, number = _oldest_waiting(connection, study_id) or _new_trial(connection, study_id)
+        return Claimed(trial_id, number, counts.used + counts.running, _assign(connection, study_id, trial_id, worker))
+
+
+def finish(
+    engine: Engine, trial_id: int, worker: str, state: TrialState, values: Sequence[float] | None = None
+) -> bool:
+    """Store a trial's end. False when the budget was lowered meanwhile and has no room for it: it waits again.
+
+    Raises ClaimLost if the trial was given to another worker, UpdateFinishedTrialError if it is finished.
+    """
+    with translated(), engine.connect() as connection:
+        study_id = connection.execute(select(trials.c.study_id).where(trials.c.trial_id == trial_id)).scalar_one()
+    with _locked(engine, study_id) as (connection, row):
+        found = connection.execute(
+            select(trials.c.state, claims.c.worker)
+            .select_from(trials.outerjoin(claims, claims.c.trial_id == trials.c.trial_id))
+            .where(trials.c.trial_id == trial_id)
+        ).one()
+        if found.state.is_finished():
+            raise UpdateFinishedTrialError(f"trial {trial_id} is {found.state.name} already")
+        if found.state is not TrialState.RUNNING or found.worker != worker:
+            raise ClaimLost(f"trial {trial_id} is {found.state.name} and belongs to {found.worker}")
+        if state is not TrialState.FAIL and not result_counts(_counts(connection, study_id), _limits(row)):
+            _set_state(connection, [trial_id], TrialState.WAITING)
+            return False
+        for objective, value in enumerate(values or ()):
+            stored, kind = TrialValueModel.value_to_stored_repr(value)
+            connection.execute(
+                insert(trial_values).values(trial_id=trial_id, objective=objective, value=stored, value_type=kind)
+            )
+        _set_state(connection, [trial_id], state)
+        return True
+
+
+def give_back(engine: Engine, study_id: int, worker: str) -> list[int]:
+    """Put back what `worker` was running: same trial, same parameters, charged to nobody. Returns the numbers."""
+    with _locked(engine, study_id) as (connection, _):
+        return _put_back(connection, _running_of(connection, study_id, [worker]))
+
+
+def put_back_lost(engine: Engine, study_id: int, *, silent: timedelta, alive: Sequence[str] = ()) -> list[int]:
+    """Put back the trials of workers that were not seen for `silent` and are not known to be alive."""
+    with _locked(engine, study_id) as (connection, row):
+        lost = connection.execute(
+            select(claims.c.worker)
+            .distinct()
+            .select_from(
+                claims.join(trials, trials.c.trial_id == claims.c.trial_id).outerjoin(
+                    workers, (workers.c.study_id == claims.c.study_id) & (workers.c.worker == claims.c.worker)
+                )
+            )
+            .where(claims.c.study_id == study_id, trials.c.state == TrialState.RUNNING)
+            .where(workers.c.seen_at.is_(None) | (workers.c.seen_at < row.now - silent))
+        ).scalars()
+        return _put_back(connection, _running_of(connection, study_id, [name for name in lost if name not in alive]))
+
+
+def fail_running(engine: Engine, study_id: int, worker: str, reason: str) -> list[int]:
+    """Fail what `worker` was running, for a trial that brought its own worker down. Returns the numbers."""
+    with _locked(engine, study_id) as (connection, _):
+        found = _running_of(connection, study_id, [worker])
+        for trial in found:
+            connection.execute(
+                delete(trial_user_attributes).where(
+                    trial_user_attributes.c.trial_id == trial.trial_id,
+                    trial_user_attributes.c.key == FAILURE_ATTRIBUTE,
+                )
+            )
+            connection.execute(
+                insert(trial_user_attributes).values(
+                    trial_id=trial.trial_id, key=FAILURE_ATTRIBUTE, value_json=json.dumps(reason)
+                )
+            )
+        _set_state(connection, [trial.trial_id for trial in found], TrialState.FAIL)
+        return [trial.number for trial in found]
+
+
+def beat(engine: Engine, study_id: int, worker: str) -> Over | None:
+    """Say that `worker` is alive, and learn whether the round is over."""
+    with translated(), engine.begin() as connection:
+        seen = connection.execute(
+            update(workers)
+            .where(workers.c.study_id == study_id, workers.c.worker == worker)
+            .values(seen_at=server_now())
+        )
+        if seen.rowcount == 0:
+            connection.execute(
+                insert(workers).values(study_id=study_id, worker=worker, started_at=server_now(), seen_at=server_now())
+            )
+        row = connection.execute(_round(study_id)).one_or_none()
+        if row is None:
+            raise UnknownRound(f"study {study_id} is no longer in the store")
+        return over(_counts(connection, study_id), _limits(row))
+
+
+def stop(engine: Engine, study_id: int, reason: Over, detail: str) -> None:
+    """End the round for all workers. The first reason stays."""
+    with _locked(engine, study_id) as (connection, row):
+        if row.stop is None:
+            connection.execute(
+                update(rounds).where(rounds.c.study_id == study_id).values(stop=reason.value, detail=detail)
+            )
+
+
+@contextmanager
+def _locked(engine: Engine, study_id: int) -> Iterator[tuple[Connection, Row[Any]]]:
+    """A transaction that holds the round's row. It is the only lock of a study, and no study shares it."""
+    with translated(), engine.connect() as connection:
+        if connection.dialect.name == "sqlite":  # has no row locks: take the database's write lock at once
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with connection.begin() if connection.dialect.name != "sqlite" else _commit_at_end(connection):
+            row = connection.execute(_round(study_id).with_for_update()).one_or_none()
+            if row is None:
+                raise UnknownRound(f"study {study_id} is no longer in the store")
+            yield connection, row
+
+
+@contextmanager
+def _commit_at_end(connection: Connection) -> Iterator[None]:
+    yield
+    connection.commit()
+
+
+def _round(study_id: int) -> Any:
+    return select(rounds, server_now().label("now")).where(rounds.c.study_id == study_id)
+
+
+def _limits(row: Row[Any]) -> Limits:
+    return Limits(
+        trials=row.trials,
+        failed_trials=row.failed_trials,
+        stop=Over(row.stop) if row.stop else None,
+        paused=row.paused_at is not None,
+        past_deadline=row.duration is not None and active_seconds(row) >= row.duration,
+    )
+
+
+def active_seconds(row: Any) -> float:
+    """Seconds since the round's start, without its pauses."""
+    until = row.paused_at or row.now
+    return float((until - row.started_at).total_seconds() - row.paused_for)
+
+
+def _counts(connection: Connection, study_id: int) -> Counts:
+    rows = connection.execute(
+        select(trials.c.state, func.count()).where(trials.c.study_id == study_id).group_by(trials.c.state)
+    )
+    by_state: dict[TrialState, int] = {row[0]: row[1] for row in rows}
+    return Counts(
+        complete=by_state.get(TrialState.COMPLETE, 0),
+        pruned=by_state.get(TrialState.PRUNED, 0),
+        failed=by_state.get(TrialState.FAIL, 0),
+        running=by_state.get(TrialState.RUNNING, 0),
+        waiting=by_state.get(TrialState.WAITING, 0),
+    )
+
+
+def _oldest_waiting(connection: Connection, study_id: int) -> tuple[int, int] | None:
+    found = connection.execute(
+        select(trials.c.trial_id, trials.c.number)
+        .where(trials.c.study_id == study_id, trials.c.state == TrialState.WAITING)
+        .order_by(trials.c.trial_id)
+        .limit(1)
+    ).one_or_none()
+    if found is None:
+        return None
+    connection.execute(
+        update(trials)
+        .where(trials.c.trial_id == found.trial_id)
+        .values(state=TrialState.RUNNING, datetime_start=server_now())
+    )
+    return found.trial_id, found.number
+
+
+def _new_trial(connection: Connection, study_id: int) -> tuple[int, int]:
+    last = connection.execute(select(func.max(trials.c.number)).where(trials.c.study_id == study_id)).scalar_one()
+    number = 0 if last is None else last + 1
+    created = connection.execute(
+        insert(trials).values(study_id=study_id, number=number, state=TrialState.RUNNING, datetime_start=server_now())
+    )
+    assert created.inserted_primary_key is not None
+    return created.inserted_primary_key[0], number
+
+
+def _assign(connection: Connection, study_id: int, trial_id: int, worker: str) -> int:
+    moved = connection.execute(
+        update(claims).where(claims.c.trial_id == trial_id).values(worker=worker, attempts=claims.c.attempts + 1)
+    )
+    if moved.rowcount == 0:
+        connection.execute(insert(claims).values(trial_id=trial_id, study_id=study_id, worker=worker, attempts=1))
+    attempts: int = connection.execute(select(claims.c.attempts).where(claims.c.trial_id == trial_id)).scalar_one()
+    return attempts
+
+
+def _running_of(connection: Connection, study_id: int, names: Sequence[str]) -> list[Any]:
+    rows = connection.execute(
+        select(trials.c.trial_id, trials.c.number)
+        .join(claims, claims.c.trial_id == trials.c.trial_id)
+        .where(claims.c.study_id == study_id, claims.c.worker.in_(names), trials.c.state == TrialState.RUNNING)
+        .order_by(trials.c.number)
+    ).all()
+    return list(rows)
+
+
+def _put_back(connection: Connection, found: Sequence[Row[Any]]) -> list[int]:
+    _set_state(connection, [trial.trial_id for trial in found], TrialState.WAITING)
+    return [trial.number for trial in found]
+
+
+def _set_state(connection: Connection, trial_ids: Sequence[int], state: TrialState) -> None:
+    ended = {"datetime_complete": server_now()} if state.is_finished() else {}
+    connection.execute(update(trials).where(trials.c.trial_id.in_(trial_ids)).values(state=state, **ended))

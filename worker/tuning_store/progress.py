@@ -1,0 +1,161 @@
+"""How rounds stand: counts, shares and bests, read for many rounds, and for many tenants, by one grouped statement."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from optuna.trial import TrialState
+from sqlalchemy import Engine, String, cast, func, literal, select, union_all
+
+from tuning_store import tables
+from tuning_store.claims import _limits
+from tuning_store.exceptions import translated
+from tuning_store.tables import in_schema, server_now
+from tuning_study.budget import Counts, Limits, Over, over
+from tuning_study.results import CONSTRAINT_PREFIX, FAILURE_ATTRIBUTE, Candidate
+
+_STATES = {
+    TrialState.COMPLETE.name: "complete",
+    TrialState.PRUNED.name: "pruned",
+    TrialState.FAIL.name: "failed",
+    TrialState.RUNNING.name: "running",
+    TrialState.WAITING.name: "waiting",
+}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A round at one moment."""
+
+    study: str
+    schema: str | None
+    owner: str
+    digest: str
+    counts: Counts
+    limits: Limits
+    duration: float | None
+    detail: str | None
+    retain: bool
+    started_at: datetime
+    last_finished_at: datetime | None = None
+    shares: Mapping[str, Counts] = field(default_factory=dict)  # by worker
+
+    @property
+    def over(self) -> Over | None:
+        return over(self.counts, self.limits)
+
+
+def read(engine: Engine, schemas: Sequence[str | None] = (None,)) -> dict[str, Progress]:
+    """All rounds of all `schemas`, by the study's name. One statement, however many rounds there are."""
+    if not schemas:
+        return {}
+    with translated(), engine.connect() as connection:
+        rows = connection.execute(union_all(*(_grouped(schema) for schema in schemas))).all()
+    by_study: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_study[row.study_name].append(row)
+    return {study: _progress(study, group) for study, group in by_study.items()}
+
+
+def read_candidates(engine: Engine, study: str, schema: str | None = None) -> list[Candidate]:
+    """The complete trials of a round, as far as choosing the best needs them."""
+    trials, values = in_schema(tables.trials, schema), in_schema(tables.trial_values, schema)
+    rounds, attributes = in_schema(tables.rounds, schema), in_schema(tables.trial_system_attributes, schema)
+    complete = (rounds.c.study_name == study) & (cast(trials.c.state, String) == TrialState.COMPLETE.name)
+    joined = rounds.join(trials, trials.c.study_id == rounds.c.study_id)
+    with translated(), engine.connect() as connection:
+        found: dict[int, list[float]] = defaultdict(list)
+        for row in connection.execute(
+            select(trials.c.number, values.c.value, cast(values.c.value_type, String).label("kind"))
+            .select_from(joined.join(values, values.c.trial_id == trials.c.trial_id))
+            .where(complete)
+            .order_by(trials.c.number, values.c.objective)
+        ):
+            infinity = {"INF_POS": float("inf"), "INF_NEG": float("-inf")}
+            found[row.number].append(infinity.get(row.kind, row.value))
+        infeasible = {
+            row.number
+            for row in connection.execute(
+                select(trials.c.number, attributes.c.value_json)
+                .select_from(joined.join(attributes, attributes.c.trial_id == trials.c.trial_id))
+                .where(complete, attributes.c.key.startswith(CONSTRAINT_PREFIX))
+            )
+            if json.loads(row.value_json) > 0
+        }
+    return [Candidate(number, tuple(listed), number not in infeasible) for number, listed in found.items()]
+
+
+def read_failures(engine: Engine, study: str, schema: str | None = None) -> list[tuple[str, int]]:
+    """Why trials failed, the most frequent reason first."""
+    trials, rounds = in_schema(tables.trials, schema), in_schema(tables.rounds, schema)
+    attributes = in_schema(tables.trial_user_attributes, schema)
+    count = func.count()
+    with translated(), engine.connect() as connection:
+        rows = connection.execute(
+            select(attributes.c.value_json, count)
+            .select_from(
+                rounds.join(trials, trials.c.study_id == rounds.c.study_id).join(
+                    attributes, attributes.c.trial_id == trials.c.trial_id
+                )
+            )
+            .where(rounds.c.study_name == study, attributes.c.key == FAILURE_ATTRIBUTE)
+            .where(cast(trials.c.state, String) == TrialState.FAIL.name)
+            .group_by(attributes.c.value_json)
+            .order_by(count.desc())
+        )
+        return [(str(json.loads(reason)), number) for reason, number in rows]
+
+
+def _grouped(schema: str | None) -> Any:
+    rounds, trials, claims = (in_schema(t, schema) for t in (tables.rounds, tables.trials, tables.claims))
+    columns = [column for column in rounds.c if column.name != "study_id"]
+    state = cast(trials.c.state, String)
+    return (
+        select(
+            *columns,
+            server_now().label("now"),
+            literal(schema, String).label("schema"),
+            state.label("state"),
+            claims.c.worker,
+            func.count(trials.c.trial_id).label("number"),
+            func.max(trials.c.datetime_complete).label("last"),
+        )
+        .select_from(
+            rounds.outerjoin(trials, trials.c.study_id == rounds.c.study_id).outerjoin(
+                claims, claims.c.trial_id == trials.c.trial_id
+            )
+        )
+        .group_by(rounds.c.study_id, *columns, state, claims.c.worker)
+    )
+
+
+def _progress(study: str, rows: Sequence[Any]) -> Progress:
+    row = rows[0]
+    by_worker: dict[str | None, list[Any]] = defaultdict(list)
+    for entry in rows:
+        by_worker[entry.worker].append(entry)
+    return Progress(
+        study=study,
+        schema=row.schema,
+        owner=row.owner,
+        digest=row.digest,
+        counts=_sum(rows),
+        limits=_limits(row),
+        duration=row.duration,
+        detail=row.detail,
+        retain=row.retain,
+        started_at=row.started_at,
+        last_finished_at=max((entry.last for entry in rows if entry.last is not None), default=None),
+        shares={worker: _sum(group) for worker, group in sorted(by_worker.items(), key=str) if worker is not None},
+    )
+
+
+def _sum(rows: Iterable[Any]) -> Counts:
+    totals: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if row.state is not None:
+            totals[_STATES[row.state]] += row.number
+    return Counts(**totals)

@@ -1,0 +1,115 @@
+"""A round's row in the store: made with its Optuna study, changed in flight, dropped with its history."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+
+from tuning_store.claims import active_seconds
+from tuning_store.exceptions import translated
+from tuning_store.storage import Store
+from tuning_store.tables import claims, rounds, server_now, studies, workers
+from tuning_study.round import ResolvedRound
+from tuning_study.space import Point
+from tuning_study.spec import Budget
+
+ROUND_ATTRIBUTE = "tuning:round"  # study user attribute: the resolved round, so that the history explains itself
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Who keeps a round's history: the cluster (or "local"), and whether it outlives the resource."""
+
+    owner: str
+    retain: bool = False
+
+
+def start(
+    store: Store, resolved: ResolvedRound, *, digest: str, budget: Budget, keeper: Ownership, points: Sequence[Point]
+) -> int:
+    """Make the round's study and row, unless they exist, and put `points` first in line. Returns Optuna's study id.
+
+    The row is written last: until it is there no worker can claim, and a start that was cut off is made whole by
+    repeating it.
+    """
+    with translated():
+        study = optuna.create_study(
+            storage=store.storage,
+            study_name=resolved.study,
+            directions=["maximize" if m.direction == "Maximize" else "minimize" for m in resolved.spec.objectives],
+            load_if_exists=True,
+        )
+        with store.engine.connect() as connection:
+            if connection.execute(select(rounds.c.study_id).where(rounds.c.study_id == study._study_id)).first():
+                return study._study_id
+        study.set_user_attr(ROUND_ATTRIBUTE, resolved.manifest())
+        study.set_metric_names([metric.name for metric in resolved.spec.objectives])
+        for point in points:
+            study.enqueue_trial(point, skip_if_exists=True)
+        with store.engine.begin() as connection:
+            connection.execute(
+                insert(rounds).values(
+                    study_id=study._study_id,
+                    study_name=resolved.study,
+                    owner=keeper.owner,
+                    retain=keeper.retain,
+                    digest=digest,
+                    started_at=server_now(),
+                    **_budget_columns(budget),
+                )
+            )
+        return study._study_id
+
+
+def set_budget(engine: Engine, study: str, budget: Budget) -> None:
+    """Raise or lower the budget of a round in flight; each next claim obeys it."""
+    with translated(), engine.begin() as connection:
+        connection.execute(update(rounds).where(rounds.c.study_name == study).values(**_budget_columns(budget)))
+
+
+def set_retain(engine: Engine, study: str, retain: bool) -> None:
+    with translated(), engine.begin() as connection:
+        connection.execute(update(rounds).where(rounds.c.study_name == study).values(retain=retain))
+
+
+def set_paused(engine: Engine, study: str, paused: bool) -> None:
+    """Stop or allow claims. A pause does not count towards budget.duration."""
+    with translated(), engine.begin() as connection:
+        row = connection.execute(
+            select(rounds, server_now().label("now")).where(rounds.c.study_name == study).with_for_update()
+        ).one()
+        if paused and row.paused_at is None:
+            change: Mapping[str, Any] = {"paused_at": row.now}
+        elif not paused and row.paused_at is not None:
+            change = {"paused_at": None, "paused_for": (row.now - row.started_at).total_seconds() - active_seconds(row)}
+        else:
+            return
+        connection.execute(update(rounds).where(rounds.c.study_name == study).values(**change))
+
+
+def drop(store: Store, study: str) -> None:
+    """Remove a round and its whole history. Nothing happens when it is gone already."""
+    with translated():
+        with store.engine.begin() as connection:
+            study_id = connection.execute(
+                select(studies.c.study_id).where(studies.c.study_name == study)
+            ).scalar_one_or_none()
+            if study_id is not None:
+                _drop_ours(connection, study_id)
+        if study_id is not None:
+            store.storage.delete_study(study_id)
+
+
+def _drop_ours(connection: Connection, study_id: int) -> None:
+    for table in (claims, workers, rounds):
+        connection.execute(delete(table).where(table.c.study_id == study_id))
+
+
+def _budget_columns(budget: Budget) -> dict[str, Any]:
+    return {
+        "trials": budget.trials,
+        "failed_trials": budget.failed_trials,
+        "duration": budget.duration.total_seconds() if budget.duration is not None else None,
+    }

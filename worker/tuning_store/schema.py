@@ -1,0 +1,27 @@
+"""Makes the tables, once and before any worker starts: Optuna's own first start is a race."""
+
+from optuna.storages import RDBStorage
+from sqlalchemy import create_engine, inspect, text
+
+from tuning_store import tables
+from tuning_store.exceptions import translated
+from tuning_store.storage import driver_url, engine_arguments
+
+_LOCK = 0x7475_6E69  # "tuni": serialises table creation on PostgreSQL
+
+
+def create(url: str, schema: str | None = None) -> None:
+    """Optuna's tables, stamped with its schema version, and ours. Safe to repeat and to run side by side."""
+    url = driver_url(url)
+    arguments = engine_arguments(url, schema)
+    engine = create_engine(url, **arguments)
+    try:
+        with translated(), engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            # Optuna uses connections of its own, so what it made is only seen by looking with another one.
+            if not inspect(engine).has_table(tables.trials.name):
+                RDBStorage(url, engine_kwargs=arguments).engine.dispose()
+            tables.metadata.create_all(connection)
+    finally:
+        engine.dispose()

@@ -1,0 +1,22 @@
+"""Everything tuning_study raises.
+
+TuningStudyError
+├── InvalidStudy      the manifest asks for something that cannot be
+└── InvalidDuration   a text that is not a Kubernetes duration
+"""
+
+
+class TuningStudyError(Exception):
+    """Base of this package's errors; its text is written for the person who wrote the manifest."""
+
+
+class InvalidStudy(TuningStudyError):
+    """The study cannot run as written. `problems` holds one sentence for each fault, with its place."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class InvalidDuration(TuningStudyError, ValueError):
+    """The text is not a duration such as `90s`, `10m` or `1h30m`."""

@@ -1,0 +1,48 @@
+"""A grid that many workers walk together: each takes a point that no trial has, conditions respected."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from tuning_study import space
+from tuning_study.spec import Parameter
+
+_POINT = "tuning:grid_point"
+
+
+class SharedGridSampler(BaseSampler):
+    """Trial n takes the (n modulo what is left)-th of the points that are left, so that workers which see the same
+    history still take different points. A point whose trial failed is left again."""
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self._points = list(space.grid(parameters))
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        if _POINT in trial.system_attrs or "fixed_params" in trial.system_attrs:
+            return
+        taken = {
+            other.system_attrs.get(_POINT)
+            for other in study.get_trials(
+                deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+            )
+        }
+        left = [index for index in range(len(self._points)) if index not in taken] or list(range(len(self._points)))
+        study._storage.set_trial_system_attr(trial._trial_id, _POINT, left[trial.number % len(left)])
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        index = study._storage.get_trial_system_attrs(trial._trial_id)[_POINT]
+        return self._points[index][param_name]

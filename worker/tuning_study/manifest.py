@@ -1,0 +1,69 @@
+"""Reads a TuningStudy from its manifest, and says what is wrong with it in words its author can act on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tuning_study.exceptions import InvalidStudy
+from tuning_study.space import check_space
+from tuning_study.spec import API_VERSION, KIND, NAME_LENGTH, TuningStudySpec
+from tuning_study.strategy import check_strategy
+
+
+def parse_yaml(text: str) -> dict[str, Any]:
+    """One YAML document, read as Kubernetes reads it (YAML 1.2: `1e-3` is a number, `on` is a string)."""
+    try:
+        documents = [document for document in YAML(typ="safe", pure=True).load_all(text) if document is not None]
+    except YAMLError as error:
+        raise InvalidStudy([f"not YAML: {error}"]) from error
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        raise InvalidStudy([f"expected one {KIND}, found {len(documents)} documents"])
+    return documents[0]
+
+
+def read_study(manifest: Mapping[str, Any]) -> tuple[str, str, TuningStudySpec]:
+    """Namespace, name and spec of a manifest that can run. Raises InvalidStudy with every problem found."""
+    problems = [
+        f"{key}: expected {expected!r}, found {manifest.get(key)!r}"
+        for key, expected in (("apiVersion", API_VERSION), ("kind", KIND))
+        if manifest.get(key) != expected
+    ]
+    metadata = manifest.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    name = str(metadata.get("name") or "")
+    if not 1 <= len(name) <= NAME_LENGTH:
+        problems.append(f"metadata.name: {len(name)} characters; a study's name has 1 to {NAME_LENGTH}")
+    try:
+        spec = read_spec(manifest.get("spec"))
+    except InvalidStudy as invalid:
+        raise InvalidStudy(problems + invalid.problems) from invalid
+    if problems:
+        raise InvalidStudy(problems)
+    return str(metadata.get("namespace") or "default"), name, spec
+
+
+def read_spec(document: Any) -> TuningStudySpec:
+    """The spec, with everything checked that needs no worker and no store. Raises InvalidStudy."""
+    try:
+        spec = TuningStudySpec.model_validate(document if document is not None else {})
+    except ValidationError as error:
+        raise InvalidStudy([_sentence(problem) for problem in error.errors()]) from error
+    problems = check_space(spec.parameters)
+    if not problems:
+        problems = check_strategy(spec)
+    if problems:
+        raise InvalidStudy([f"spec.{problem}" for problem in problems])
+    return spec
+
+
+def _sentence(problem: Any) -> str:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = "no such field"
+    elif problem["type"] == "missing":
+        message = "required, and missing"
+    return f"spec{place}: {message}"

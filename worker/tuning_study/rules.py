@@ -1,0 +1,40 @@
+"""A rule of the manifest, written once and enforced twice: by the API server (CEL) and by our own models (Python)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic.alias_generators import to_camel
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`cel` and `holds` must agree on every object; tests/contract/test_crd.py holds them to it.
+
+    `message` says what is wrong and what to write instead. `transition` rules compare with the object's earlier
+    self, which only the API server knows, so they have no `holds`; what CEL cannot see has no `cel`, and the
+    operator tells it in the Accepted condition.
+    """
+
+    cel: str | None
+    message: str
+    holds: Callable[[Any], bool] = lambda _: True
+
+
+class Model(BaseModel):
+    """Base of every part of the manifest: camelCase outside, snake_case inside, frozen, no unknown fields."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="after")
+    def _follow_rules(self) -> Self:
+        broken = [rule.message for rule in self.rules if not rule.holds(self)]
+        if broken:
+            raise ValueError("; ".join(broken))
+        return self
+
+    def manifest(self) -> dict[str, Any]:
+        """The part as it stands in YAML: camelCase, without what was left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)

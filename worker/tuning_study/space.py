@@ -1,0 +1,161 @@
+"""The search space: parameters to Optuna distributions, conditions resolved, points clipped into range."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from tuning_study.spec import Parameter, Scalar
+
+Point = dict[str, Scalar]
+
+
+def distribution(parameter: Parameter) -> BaseDistribution:
+    if parameter.type == "Categorical":
+        return CategoricalDistribution(parameter.values or [])
+    assert parameter.min is not None and parameter.max is not None  # a rule of Parameter
+    log = parameter.scale == "Log"
+    if parameter.type == "Int":
+        return IntDistribution(int(parameter.min), int(parameter.max), log=log, step=int(parameter.step or 1))
+    return FloatDistribution(parameter.min, parameter.max, log=log, step=parameter.step)
+
+
+def in_order(parameters: Sequence[Parameter]) -> list[Parameter]:
+    """Every parameter after the one that its `when` names; otherwise as written. Raises CycleError."""
+    by_name = {parameter.name: parameter for parameter in parameters}
+    graph = {p.name: [p.when.parameter] if p.when else [] for p in parameters}
+    return [by_name[name] for name in TopologicalSorter(graph).static_order()]
+
+
+def applies(parameter: Parameter, point: Mapping[str, Any]) -> bool:
+    """Whether `parameter` exists in a trial that has `point` so far."""
+    when = parameter.when
+    return when is None or any(
+        when.parameter in point and same_scalar(point[when.parameter], value) for value in when.values
+    )
+
+
+def suggest(trial: optuna.Trial, parameters: Sequence[Parameter]) -> Point:
+    """Ask the trial for every parameter that exists in it."""
+    point: Point = {}
+    for parameter in in_order(parameters):
+        if applies(parameter, point):
+            point[parameter.name] = _suggest_one(trial, parameter)
+    return point
+
+
+def clip(parameters: Sequence[Parameter], point: Mapping[str, Scalar]) -> tuple[Point, list[str]]:
+    """`point` moved into the space, and a sentence for each thing that had to be changed."""
+    clipped: Point = {}
+    changes: list[str] = []
+    for parameter in in_order(parameters):
+        if parameter.name not in point or not applies(parameter, clipped):
+            continue
+        given = point[parameter.name]
+        value = _nearest(parameter, given)
+        if value is _NO_VALUE:
+            changes.append(f"{parameter.name}: {given!r} is not in the space and is left to the sampler")
+            continue
+        if not same_scalar(value, given):
+            changes.append(f"{parameter.name}: {given!r} is outside the space; {value!r} is tried instead")
+        clipped[parameter.name] = value
+    unknown = sorted(set(point) - {parameter.name for parameter in parameters})
+    changes += [f"{name}: no such parameter; it is left out" for name in unknown]
+    return clipped, changes
+
+
+def grid(parameters: Sequence[Parameter]) -> Iterator[Point]:
+    """Every point of a space that has only steps and values, conditions respected."""
+
+    def extend(point: Point, rest: Sequence[Parameter]) -> Iterator[Point]:
+        if not rest:
+            yield point
+            return
+        head, *tail = rest
+        if not applies(head, point):
+            yield from extend(point, tail)
+            return
+        for value in _every_value(head):
+            yield from extend({**point, head.name: value}, tail)
+
+    yield from extend({}, in_order(parameters))
+
+
+def check_space(parameters: Sequence[Parameter]) -> list[str]:
+    """What is wrong with the space beyond what the schema refuses; one sentence each."""
+    try:
+        in_order(parameters)
+    except CycleError as cycle:
+        names = " → ".join(cycle.args[1])
+        return [f"parameters: `when` goes in a circle ({names}): remove one of these conditions"]
+    by_name = {parameter.name: parameter for parameter in parameters}
+    return [problem for parameter in parameters for problem in _check_one(parameter, by_name)]
+
+
+def same_scalar(left: Scalar, right: Scalar) -> bool:
+    """Equality that tells True from 1 and None from "None", as YAML does, but not 1 from 1.0."""
+    return left == right and isinstance(left, bool) == isinstance(right, bool)
+
+
+_NO_VALUE: Any = object()
+
+
+def _suggest_one(trial: optuna.Trial, parameter: Parameter) -> Scalar:
+    log = parameter.scale == "Log"
+    match distribution(parameter):
+        case CategoricalDistribution() as categories:
+            return trial.suggest_categorical(parameter.name, list(categories.choices))
+        case IntDistribution() as whole:
+            return trial.suggest_int(parameter.name, whole.low, whole.high, step=whole.step, log=log)
+        case FloatDistribution() as real:
+            return trial.suggest_float(parameter.name, real.low, real.high, step=real.step, log=log)
+        case unknown:
+            raise TypeError(f"{parameter.name}: {unknown!r}")
+
+
+def _nearest(parameter: Parameter, given: Scalar) -> Scalar:
+    if parameter.type == "Categorical":
+        found: Scalar = next((value for value in parameter.values or [] if same_scalar(value, given)), _NO_VALUE)
+        return found
+    if isinstance(given, bool) or not isinstance(given, int | float) or given != given:
+        return _NO_VALUE
+    assert parameter.min is not None and parameter.max is not None  # a rule of Parameter
+    bounded = min(max(float(given), parameter.min), parameter.max)
+    if parameter.step is not None:
+        steps = min(round((bounded - parameter.min) / parameter.step), _steps(parameter))
+        bounded = parameter.min + steps * parameter.step
+    return round(bounded) if parameter.type == "Int" else bounded
+
+
+def _every_value(parameter: Parameter) -> list[Scalar]:
+    if parameter.type == "Categorical":
+        return list(parameter.values or [])
+    assert parameter.min is not None  # a rule of Parameter
+    step = parameter.step or 1
+    values = [parameter.min + index * step for index in range(_steps(parameter) + 1)]
+    return [int(value) for value in values] if parameter.type == "Int" else list(values)
+
+
+def _steps(parameter: Parameter) -> int:
+    assert parameter.min is not None and parameter.max is not None  # a rule of Parameter
+    return int((parameter.max - parameter.min) / (parameter.step or 1) + 1e-9)
+
+
+def _check_one(parameter: Parameter, by_name: Mapping[str, Parameter]) -> Iterator[str]:
+    values = parameter.values or []
+    if any(not isinstance(value, Scalar) for value in values):
+        yield f"parameters.{parameter.name}.values: only strings, numbers, booleans and null can be values"
+        return
+    if any(left == right for index, left in enumerate(values) for right in values[:index]):
+        yield f"parameters.{parameter.name}.values: two of the values are equal (true equals 1): remove one"
+    if parameter.when is None or parameter.when.parameter not in by_name:
+        return
+    other = by_name[parameter.when.parameter]
+    for value in parameter.when.values:
+        if other.type == "Categorical" and not any(same_scalar(value, choice) for choice in other.values or []):
+            yield (
+                f"parameters.{parameter.name}.when: {other.name} is never {value!r}; "
+                f"its values are {', '.join(map(repr, other.values or []))}"
+            )

@@ -1,0 +1,101 @@
+"""Samplers, pruners and phases of the manifest as Optuna objects."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from tuning_study.exceptions import InvalidStudy
+from tuning_study.grid import SharedGridSampler
+from tuning_study.spec import Phase, Pruner, Sampler, TuningStudySpec
+
+_SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
+    "Random": optuna.samplers.RandomSampler,
+    "QMC": optuna.samplers.QMCSampler,
+    "TPE": optuna.samplers.TPESampler,
+    "CmaEs": optuna.samplers.CmaEsSampler,
+    "GP": optuna.samplers.GPSampler,
+    "NSGAII": optuna.samplers.NSGAIISampler,
+    "NSGAIII": optuna.samplers.NSGAIIISampler,
+}
+_PRUNERS: Mapping[str, Callable[..., BasePruner]] = {
+    "None": optuna.pruners.NopPruner,
+    "Median": optuna.pruners.MedianPruner,
+    "Percentile": optuna.pruners.PercentilePruner,
+    "SuccessiveHalving": optuna.pruners.SuccessiveHalvingPruner,
+    "Hyperband": optuna.pruners.HyperbandPruner,
+}
+_DEFAULTS: Mapping[str, dict[str, Any]] = {
+    "Percentile": {"percentile": 25.0},
+    "QMC": {"scramble": True, "warn_asynchronous_seeding": False, "warn_independent_sampling": False},
+    "CmaEs": {"warn_independent_sampling": False},
+    "GP": {"warn_independent_sampling": False},
+}
+# Python objects, or ours to give: no text in a manifest can stand for them.
+_NOT_OPTIONS = frozenset(
+    {"seed", "independent_sampler", "constraints_func", "weights", "gamma", "source_trials", "mutation", "crossover"}
+    | {"elite_population_selection_strategy", "child_generation_strategy", "after_trial_strategy", "search_space"}
+)
+
+
+def build_sampler(sampler: Sampler, spec: TuningStudySpec, study_seed: int, trial_seed: int) -> BaseSampler:
+    """The sampler for one trial.
+
+    Workers that draw from one sequence (QMC) share the study's seed; all others get the trial's own, so that no two
+    trials draw the same numbers and each can be repeated.
+    """
+    if sampler.type == "Grid":
+        return SharedGridSampler(spec.parameters)
+    seed = study_seed if sampler.type == "QMC" else trial_seed
+    return _SAMPLERS[sampler.type](**_arguments(sampler), seed=seed)
+
+
+def build_pruner(pruner: Pruner) -> BasePruner:
+    return _PRUNERS[pruner.type](**_arguments(pruner))
+
+
+def phase_at(phases: Sequence[Phase], taken: int) -> Phase:
+    """The phase of the next trial when `taken` trials are finished or running; the last phase has no end."""
+    for phase in phases[:-1]:
+        if taken < phase.trials:
+            return phase
+        taken -= phase.trials
+    return phases[-1]
+
+
+def check_strategy(spec: TuningStudySpec) -> list[str]:
+    """What Optuna would refuse; one sentence each."""
+    problems: list[str] = []
+    for phase in spec.phases:
+        try:
+            build_sampler(phase.sampler, spec, 0, 0)
+            build_pruner(phase.pruner)
+        except InvalidStudy as invalid:
+            problems += invalid.problems
+        except (ValueError, TypeError) as refused:
+            problems.append(f"strategy: {phase.sampler.type} with pruner {phase.pruner.type}: {refused}")
+    return problems
+
+
+def _arguments(part: Sampler | Pruner) -> dict[str, Any]:
+    build = _SAMPLERS.get(part.type) or _PRUNERS.get(part.type)
+    known = {to_camel_case(name) for name in inspect.signature(build).parameters} if build else set()
+    known -= {to_camel_case(name) for name in _NOT_OPTIONS}
+    unknown = sorted(set(part.options) - known)
+    if unknown:
+        raise InvalidStudy(
+            [f"strategy: {part.type} has no option {name!r}; it knows {', '.join(sorted(known))}" for name in unknown]
+        )
+    return _DEFAULTS.get(part.type, {}) | {to_snake_case(name): value for name, value in part.options.items()}
+
+
+def to_camel_case(name: str) -> str:
+    return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
+
+
+def to_snake_case(name: str) -> str:
+    return re.sub(r"([A-Z])", lambda match: "_" + match[1].lower(), name)

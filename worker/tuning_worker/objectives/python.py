@@ -1,0 +1,51 @@
+"""Calls an ordinary Optuna objective, from the image or from files beside it."""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from tuning_study.spec import PythonObjective, TuningStudySpec
+from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
+from tuning_worker.run import TrialRun
+
+
+class PythonFunction:
+    """Given an optuna.Trial; returns a number, a tuple of the objectives in order, or a mapping of metrics."""
+
+    def __init__(self, objective: PythonObjective, spec: TuningStudySpec, code: Path | None) -> None:
+        self._name = objective.function
+        self._objectives = [metric.name for metric in spec.objectives]
+        self._code = code
+        self._function: Callable[[optuna.Trial], Any]
+
+    def check(self) -> None:
+        if self._code is not None and str(self._code) not in sys.path:
+            sys.path.insert(0, str(self._code))
+        module, _, name = self._name.partition(":")
+        try:
+            self._function = getattr(importlib.import_module(module), name)
+        except AttributeError as error:
+            raise ObjectiveRejected(f"objective.python: the module {module} has no function {name!r}") from error
+        except Exception as error:
+            raise ObjectiveRejected(
+                f"objective.python: {module} does not import in the worker: {type(error).__name__}: {error}"
+            ) from error
+
+    def __call__(self, run: TrialRun) -> Mapping[str, float]:
+        _ = run.parameters  # those of the manifest are in trial.params; the function may suggest more
+        return self._as_metrics(self._function(run.trial))
+
+    def _as_metrics(self, result: Any) -> Mapping[str, float]:
+        if isinstance(result, Mapping):
+            return result
+        values = result if isinstance(result, Sequence) and not isinstance(result, str) else [result]
+        if len(values) != len(self._objectives):
+            raise TrialFailed(
+                f"{self._name} returned {len(values)} values for {len(self._objectives)} objectives "
+                f"({', '.join(self._objectives)})"
+            )
+        return dict(zip(self._objectives, values, strict=True))

@@ -1,0 +1,131 @@
+"""A thread beside the objective: says that the worker is alive, and stops a trial that must not go on."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import Self
+
+import structlog
+
+from tuning_store import claims
+from tuning_store.exceptions import TRANSIENT, StoreError
+from tuning_store.storage import Store
+from tuning_study.budget import Over
+from tuning_worker.exceptions import TrialInterrupted
+from tuning_worker.settings import Settings
+
+log = structlog.get_logger()
+
+_TICK = 0.5  # seconds between two looks at the clock
+_DEAF = 15.0  # seconds an objective has to react before the whole process ends
+STUCK = 75  # exit code of a worker whose objective did not react (EX_TEMPFAIL)
+
+
+@dataclass
+class _Running:
+    since: float
+    interrupted_at: float | None = None
+
+
+class Pulse:
+    """Beats in the store while the worker lives, and interrupts the running trial when
+
+    - the round is over (goal reached, time used up, too many failures): the trial is put back,
+    - the trial took longer than budget.trialDuration: it failed,
+    - the worker was told to stop and its grace is over: the trial is put back.
+
+    The interruption is a signal to the main thread, whose handler raises TrialInterrupted into the objective. Must be
+    entered, and `trial` be used, in the main thread.
+    """
+
+    def __init__(self, settings: Settings, store: Store, study_id: int, stopping: threading.Event) -> None:
+        self._settings, self._store, self._study_id, self._stopping = settings, store, study_id, stopping
+        self._ended = threading.Event()
+        self._running: _Running | None = None
+        self._reason: TrialInterrupted | None = None
+        self._stop_by: float | None = None
+        self._over: Over | None = None
+        self._main = threading.get_ident()
+        self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
+
+    def __enter__(self) -> Self:
+        signal.signal(signal.SIGUSR1, self._raise)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join(timeout=5)
+
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """The block may be interrupted by TrialInterrupted."""
+        self._reason = None
+        self._running = _Running(since=time.monotonic())
+        try:
+            yield
+        finally:
+            self._running = None
+
+    def _raise(self, _: int, __: FrameType | None) -> None:
+        if self._running is not None and self._reason is not None:
+            raise self._reason
+
+    def _beat(self) -> None:
+        next_beat = 0.0
+        while not self._ended.wait(_TICK if next_beat else 0):
+            now = time.monotonic()
+            if now >= next_beat:
+                next_beat = now + self._settings.heartbeat.total_seconds()
+                self._say_alive()
+            if self._stopping.is_set() and self._stop_by is None:
+                self._stop_by = now + self._settings.grace.total_seconds()
+            self._judge(now)
+
+    def _say_alive(self) -> None:
+        try:
+            self._over = claims.beat(self._store.engine, self._study_id, self._settings.worker)
+        except (*TRANSIENT, StoreError) as error:
+            log.warning("the store did not take the heartbeat", error=str(error))
+
+    def _judge(self, now: float) -> None:
+        running = self._running
+        if running is None:
+            return
+        if running.interrupted_at is not None:
+            if now - running.interrupted_at > _DEAF:
+                self._leave()
+            return
+        reason = self._reason_to_stop(now - running.since, now)
+        if reason is not None:
+            self._reason, running.interrupted_at = reason, now
+            signal.pthread_kill(self._main, signal.SIGUSR1)
+
+    def _reason_to_stop(self, seconds: float, now: float) -> TrialInterrupted | None:
+        limit = self._settings.round.spec.budget.trial_duration
+        if limit is not None and seconds > limit.total_seconds():
+            message = f"took longer than budget.trialDuration ({limit})"
+            return TrialInterrupted(message, failure=message)
+        if self._over is not None and self._over is not Over.BUDGET_USED:
+            return TrialInterrupted(f"the round is over: {self._over}")
+        if self._stop_by is not None and now > self._stop_by:
+            return TrialInterrupted("the worker must stop")
+        return None
+
+    def _leave(self) -> None:
+        """The objective does not react, in a library's own code perhaps: settle its trial, and end the process."""
+        assert self._reason is not None
+        try:
+            if self._reason.failure is not None:
+                claims.fail_running(self._store.engine, self._study_id, self._settings.worker, self._reason.failure)
+            else:
+                claims.give_back(self._store.engine, self._study_id, self._settings.worker)
+        except StoreError as error:
+            log.warning("the trial stays to be found by others", error=str(error))
+        log.error("the objective did not stop when told to", reason=str(self._reason))
+        os._exit(STUCK)

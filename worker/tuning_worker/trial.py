@@ -1,0 +1,126 @@
+"""Runs one claimed trial, and decides its final state: the one place where that happens."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import optuna
+import structlog
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from tuning_store import claims
+from tuning_store.claims import Claimed
+from tuning_store.exceptions import ClaimLost
+from tuning_store.storage import Store
+from tuning_study.budget import Over
+from tuning_study.results import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE, reaches_goals, violations
+from tuning_study.seeds import trial_seed
+from tuning_study.spec import TuningStudySpec
+from tuning_study.strategy import build_pruner, build_sampler, phase_at
+from tuning_worker.exceptions import TrialFailed, TrialInterrupted
+from tuning_worker.pulse import Pulse
+from tuning_worker.run import Objective, TrialRun
+from tuning_worker.settings import Settings
+
+log = structlog.get_logger()
+_FAILURE_LENGTH = 2000
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every trial of a worker is run with."""
+
+    settings: Settings
+    store: Store
+    study: optuna.Study
+    objective: Objective
+    pulse: Pulse
+
+
+def run_trial(bench: Bench, claimed: Claimed) -> None:
+    """Ask, run, tell. Whatever the objective does, the trial ends complete, pruned or failed, or it waits again."""
+    resolved, study = bench.settings.round, bench.study
+    phase = phase_at(resolved.spec.phases, claimed.taken)
+    sampler_seed = trial_seed(resolved.seed, claimed.number, "sampler")
+    study.sampler = build_sampler(phase.sampler, resolved.spec, resolved.seed, sampler_seed)
+    study.pruner = build_pruner(phase.pruner)
+    study._thread_local.cached_all_trials = None  # as Study.ask does: what others finished counts from now on
+    study.get_trials(deepcopy=False)  # the storage's cache knows only trials that it has read
+    trial = optuna.Trial(study, claimed.trial_id)
+    try:
+        with bench.pulse.trial():
+            metrics = bench.objective(TrialRun(trial, resolved, bench.settings.checkpoints))
+        _complete(bench, trial, check_metrics(resolved.spec, metrics))
+    except optuna.TrialPruned:
+        _tell(bench, trial, TrialState.PRUNED)
+    except TrialInterrupted as interrupted:
+        if interrupted.failure is None:
+            bench.store.patience(lambda: claims.give_back(bench.store.engine, study._study_id, bench.settings.worker))
+            log.info("trial put back", trial=claimed.number, reason=str(interrupted))
+        else:
+            _fail(bench, trial, interrupted.failure)
+    except (ClaimLost, UpdateFinishedTrialError) as lost:
+        log.warning("the trial is no longer ours", trial=claimed.number, reason=str(lost))
+    except TrialFailed as failed:
+        _fail(bench, trial, str(failed))
+    except Exception as error:
+        log.warning("trial raised", trial=claimed.number, exc_info=True)
+        _fail(bench, trial, f"{type(error).__name__}: {error}")
+
+
+def check_metrics(spec: TuningStudySpec, metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics that the study declares, as numbers. Raises TrialFailed for a needed one that is not there."""
+    needed = {metric.name for metric in spec.objectives} | {constraint.metric for constraint in spec.constraints}
+    missing = sorted(needed - set(metrics))
+    if missing:
+        reported = ", ".join(sorted(map(str, metrics))) or "nothing"
+        raise TrialFailed(f"the objective did not report {', '.join(missing)}; it reported {reported}")
+    numbers: dict[str, float] = {}
+    for metric in spec.metrics:
+        if metric.name not in metrics:
+            continue
+        try:
+            numbers[metric.name] = float(metrics[metric.name])
+        except (TypeError, ValueError) as error:
+            raise TrialFailed(f"{metric.name} is {metrics[metric.name]!r}, not a number") from error
+        if metric.name in needed and math.isnan(numbers[metric.name]):
+            raise TrialFailed(f"{metric.name} is NaN")
+    return numbers
+
+
+def _complete(bench: Bench, trial: optuna.Trial, metrics: dict[str, float]) -> None:
+    spec = bench.settings.round.spec
+    trial.set_user_attr(METRICS_ATTRIBUTE, metrics)
+    broken = violations(spec.constraints, metrics)
+    for name, value in broken.items():
+        trial.set_constraint(name, value)
+    values = [metrics[metric.name] for metric in spec.objectives]
+    _tell(bench, trial, TrialState.COMPLETE, values)
+    if reaches_goals(spec.objectives, values, feasible=all(value <= 0 for value in broken.values())):
+        detail = f"trial {trial.number} reached {', '.join(f'{name} {metrics[name]:g}' for name in _goals(spec))}"
+        bench.store.patience(lambda: claims.stop(bench.store.engine, bench.study._study_id, Over.GOAL_REACHED, detail))
+
+
+def _goals(spec: TuningStudySpec) -> list[str]:
+    return [metric.name for metric in spec.objectives]
+
+
+def _fail(bench: Bench, trial: optuna.Trial, reason: str) -> None:
+    try:
+        trial.set_user_attr(FAILURE_ATTRIBUTE, reason.replace("\x00", "")[:_FAILURE_LENGTH])
+        _tell(bench, trial, TrialState.FAIL, reason=reason)
+    except (ClaimLost, UpdateFinishedTrialError) as lost:
+        log.warning("the trial is no longer ours", trial=trial.number, reason=str(lost))
+
+
+def _tell(
+    bench: Bench, trial: optuna.Trial, state: TrialState, values: list[float] | None = None, reason: str = ""
+) -> None:
+    try:
+        bench.study.tell(trial, values=values, state=state)
+    except ValueError as error:  # Optuna's word for a trial that was put back meanwhile
+        raise ClaimLost(str(error)) from error
+    log.info(
+        "trial ended", trial=trial.number, state=state.name, values=values, **({"reason": reason} if reason else {})
+    )
