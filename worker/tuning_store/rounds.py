@@ -8,7 +8,7 @@ import optuna
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from tuning_store.claims import active_seconds
-from tuning_store.exceptions import translated
+from tuning_store.exceptions import UnknownRound, translated
 from tuning_store.storage import Store
 from tuning_store.tables import claims, rounds, server_now, studies, workers
 from tuning_study.round import ResolvedRound
@@ -61,6 +61,16 @@ def start(
                 )
             )
         return study._study_id
+
+
+def find(engine: Engine, study: str) -> int:
+    """Optuna's id of a round's study. Raises UnknownRound."""
+    with translated(), engine.connect() as connection:
+        statement = select(rounds.c.study_id).where(rounds.c.study_name == study)
+        found: int | None = connection.execute(statement).scalar_one_or_none()
+    if found is None:
+        raise UnknownRound(f"{study} is not in the store")
+    return found
 
 
 def set_budget(engine: Engine, study: str, budget: Budget) -> None:

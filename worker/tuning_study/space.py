@@ -1,5 +1,6 @@
 """The search space: parameters to Optuna distributions, conditions resolved, points clipped into range."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -54,8 +55,9 @@ def clip(parameters: Sequence[Parameter], point: Mapping[str, Scalar]) -> tuple[
         if parameter.name not in point or not applies(parameter, clipped):
             continue
         given = point[parameter.name]
-        value = _nearest(parameter, given)
-        if value is _NO_VALUE:
+        try:
+            value = _nearest(parameter, given)
+        except ValueError:
             changes.append(f"{parameter.name}: {given!r} is not in the space and is left to the sampler")
             continue
         if not same_scalar(value, given):
@@ -99,9 +101,6 @@ def same_scalar(left: Scalar, right: Scalar) -> bool:
     return left == right and isinstance(left, bool) == isinstance(right, bool)
 
 
-_NO_VALUE: Any = object()
-
-
 def _suggest_one(trial: optuna.Trial, parameter: Parameter) -> Scalar:
     log = parameter.scale == "Log"
     match distribution(parameter):
@@ -116,11 +115,14 @@ def _suggest_one(trial: optuna.Trial, parameter: Parameter) -> Scalar:
 
 
 def _nearest(parameter: Parameter, given: Scalar) -> Scalar:
+    """The value of the parameter that is nearest to `given`. Raises ValueError where none is near."""
     if parameter.type == "Categorical":
-        found: Scalar = next((value for value in parameter.values or [] if same_scalar(value, given)), _NO_VALUE)
-        return found
-    if isinstance(given, bool) or not isinstance(given, int | float) or given != given:
-        return _NO_VALUE
+        for value in parameter.values or []:
+            if same_scalar(value, given):
+                return value
+        raise ValueError(given)
+    if isinstance(given, bool) or not isinstance(given, int | float) or math.isnan(given):
+        raise ValueError(given)
     assert parameter.min is not None and parameter.max is not None  # a rule of Parameter
     bounded = min(max(float(given), parameter.min), parameter.max)
     if parameter.step is not None:

@@ -1,0 +1,98 @@
+"""`python -m tuning_operator`: the operator's process."""
+
+import asyncio
+import logging
+import signal
+import sys
+from contextlib import suppress
+
+import optuna
+import structlog
+from kubernetes.aio.leaderelection.electionconfig import Config
+from kubernetes.aio.leaderelection.leaderelection import LeaderElection
+
+from tuning_operator import handlers, lease, logs, metrics
+from tuning_operator.cluster import Cluster
+from tuning_operator.exceptions import ClusterError, InvalidSettings
+from tuning_operator.history import HistoryKeeper
+from tuning_operator.loops import Loops
+from tuning_operator.reconcile import Reconciler
+from tuning_operator.settings import Settings, from_environment
+from tuning_operator.stores import Stores
+from tuning_operator.web import serving
+
+log = structlog.get_logger()
+
+
+async def run(settings: Settings) -> None:
+    """Serve, watch, and reconcile while leading; until SIGTERM, or until the watch breaks for good."""
+    loops, stop = Loops(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    watching = asyncio.create_task(handlers.watch(loops, settings.identity, settings.watch_namespaces, stop))
+    async with serving(settings.port, healthy=lambda: not watching.done()), Cluster() as cluster:
+        leading = asyncio.create_task(_lead_for_ever(settings, cluster, loops))
+        await asyncio.wait([watching, leading], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        leading.cancel()
+        with suppress(asyncio.CancelledError):
+            await leading
+        await loops.stop()
+        await lease.release(cluster.api, settings)
+        await watching
+
+
+async def _lead_for_ever(settings: Settings, cluster: Cluster, loops: Loops) -> None:
+    while True:
+        election = LeaderElection(
+            Config(
+                lease.lock(cluster.api, settings),
+                lease.DURATION,
+                lease.RENEW_WITHIN,
+                lease.RETRY,
+                onstarted_leading=lambda: _lead(settings, cluster, loops),
+                onstopped_leading=lambda: _follow(loops),
+            )
+        )
+        await election.run()
+
+
+async def _lead(settings: Settings, cluster: Cluster, loops: Loops) -> None:
+    owner = await _cluster_identity(cluster)
+    stores = Stores(settings, cluster, owner)
+    loops.lead(Reconciler(settings, cluster, stores))
+    metrics.leading(True)
+    log.info("leading", identity=settings.identity)
+    await HistoryKeeper(settings.store_url, stores, loops.uids).run()
+
+
+async def _follow(loops: Loops) -> None:
+    metrics.leading(False)
+    log.warning("the Lease is lost")
+    await loops.stop()
+
+
+async def _cluster_identity(cluster: Cluster) -> str:
+    while True:
+        try:
+            return await cluster.identity()
+        except ClusterError as error:
+            log.warning("the API server does not answer yet", error=str(error))
+            await asyncio.sleep(1)
+
+
+def main() -> int:
+    logs.configure()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        settings = from_environment()
+    except InvalidSettings as error:
+        log.error("the operator cannot start", error=str(error))
+        return 2
+    asyncio.run(run(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

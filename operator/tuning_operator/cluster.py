@@ -1,0 +1,177 @@
+"""Every call to the Kubernetes API, with its errors as ours."""
+
+import base64
+import hashlib
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+import aiohttp
+from kubernetes.aio import client, config
+from kubernetes.aio.client.exceptions import ApiException
+
+from tuning_operator import metrics, names
+from tuning_operator.exceptions import ClusterError, Conflict, Forbidden, NotFound, Unavailable
+from tuning_study.spec import API_VERSION, GROUP, KIND, PLURAL, VERSION
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+_TIMEOUT = 15.0  # seconds for one request
+
+
+def _translated(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await call(*args, **kwargs)
+        except ApiException as error:
+            raise _ours(error) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"the API server does not answer: {error}") from error
+
+    return wrapped
+
+
+def _ours(error: ApiException) -> ClusterError:
+    kinds: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 403: Forbidden}
+    passing = error.status == 429 or error.status is None or error.status >= 500
+    kind = Unavailable if passing else kinds.get(error.status, ClusterError)
+    return kind(f"{error.status} {error.reason}: {(error.body or '')[:500]}", error.status or 0)
+
+
+class Cluster:
+    """One client for the whole operator; enter it to connect with the pod's account, or the kubeconfig's."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            config.load_incluster_config()
+        except config.ConfigException:
+            await config.load_kube_config()
+        self.api = client.ApiClient()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        await self.api.close()
+
+    @_translated
+    async def identity(self) -> str:
+        """A name that this cluster keeps for its life, and no other has: the uid of kube-system."""
+        return str((await self._request("GET", "/api/v1/namespaces/kube-system"))["metadata"]["uid"])
+
+    @_translated
+    async def apply(self, body: Mapping[str, Any]) -> None:
+        """Create the object, or make the fields that we set as given."""
+        group = body["apiVersion"]
+        prefix = "/api/v1" if group == "v1" else f"/apis/{group}"
+        plural = {"ConfigMap": "configmaps", "Job": "jobs", "Secret": "secrets"}[body["kind"]]
+        metadata = body["metadata"]
+        path = f"{prefix}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
+        await self._write("PATCH", path, body, _APPLY, [("fieldManager", names.FIELD_MANAGER), ("force", "true")])
+
+    @_translated
+    async def patch_job(self, namespace: str, name: str, spec: Mapping[str, Any]) -> None:
+        path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
+        await self._write("PATCH", path, {"spec": spec}, _MERGE, [("fieldManager", names.FIELD_MANAGER)])
+
+    @_translated
+    async def delete_job(self, namespace: str, name: str) -> None:
+        """Remove a Job and its pods; nothing happens when it is gone."""
+        try:
+            path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
+            await self._write("DELETE", path, {"propagationPolicy": "Background"})
+        except ApiException as error:
+            if error.status != 404:
+                raise
+
+    @_translated
+    async def write_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        """Replace the study's status; a study that is gone needs none."""
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": {"name": name, "namespace": namespace},
+            "status": status,
+        }
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}/status"
+        await self._write("PATCH", path, body, _APPLY, [("fieldManager", names.FIELD_MANAGER), ("force", "true")])
+
+    @_translated
+    async def read_secret(self, namespace: str, name: str) -> dict[str, str]:
+        secret = await self._request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+
+    @_translated
+    async def list_pods(self, namespace: str, selector: str) -> Sequence[Mapping[str, Any]]:
+        query = [("labelSelector", selector), ("resourceVersion", "0")]
+        pods: Sequence[Mapping[str, Any]] = (
+            await self._request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query)
+        )["items"]
+        return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    @_translated
+    async def record(self, study: Mapping[str, str], kind: str, reason: str, message: str, now: datetime) -> None:
+        """An Event about a study; the same one within a second is told once."""
+        text = f"{study['uid']}/{reason}/{message}/{now:%Y%m%d%H%M%S}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        time = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{study['name']}.{digest}", "namespace": study["namespace"]},
+            "involvedObject": {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "name": study["name"],
+                "namespace": study["namespace"],
+                "uid": study["uid"],
+            },
+            "type": kind,
+            "reason": reason,
+            "message": message[:1024],
+            "source": {"component": names.FIELD_MANAGER},
+            "firstTimestamp": time,
+            "lastTimestamp": time,
+            "count": 1,
+        }
+        try:
+            await self._write("POST", f"/api/v1/namespaces/{study['namespace']}/events", body)
+        except ApiException as error:
+            if error.status not in (403, 404, 409):  # told already, or the namespace is going
+                raise
+
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        content_type: str = "application/json",
+        query: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        metrics.wrote()
+        await self._request(method, path, body, content_type, query)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+        query: Sequence[tuple[str, str]] = (),
+    ) -> Any:
+        request = await self.api.param_serialize(
+            method,
+            path,
+            query_params=list(query),
+            header_params={"Accept": "application/json", "Content-Type": content_type},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        response = await self.api.call_api(*request, _request_timeout=_TIMEOUT)
+        if not 200 <= response.status <= 299:
+            await response.read()
+            self.api.response_deserialize(response, {})
+        return await response.response.json()

@@ -1,0 +1,47 @@
+"""Everything tuning_operator raises.
+
+OperatorError
+├── InvalidSettings     the environment lacks something
+├── ClusterError        the API server refused, with its status code
+│   ├── NotFound
+│   ├── Conflict
+│   ├── Forbidden
+│   └── Unavailable     no answer, or one that asks to come back later
+└── SecretUnusable      the Secret with a store's URL cannot be read or lacks its key
+"""
+
+
+class OperatorError(Exception):
+    """Base of this package's errors."""
+
+
+class InvalidSettings(OperatorError):
+    """The environment lacks something, or holds something unreadable."""
+
+
+class ClusterError(OperatorError):
+    """The API server refused. `status` is its HTTP status, 0 without an answer."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NotFound(ClusterError):
+    """404"""
+
+
+class Conflict(ClusterError):
+    """409"""
+
+
+class Forbidden(ClusterError):
+    """403"""
+
+
+class Unavailable(ClusterError):
+    """No answer, 429 or 5xx: passes by itself."""
+
+
+class SecretUnusable(OperatorError):
+    """The text says what to do about the Secret."""

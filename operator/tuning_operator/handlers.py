@@ -1,0 +1,62 @@
+"""The only module that knows kopf: it receives events and hands them on. Nothing is decided here.
+
+Plain event handlers leave nothing on the resource, neither finalizer nor annotations, so that a deletion never waits
+for the operator, and a look costs no API write.
+"""
+
+import asyncio
+from typing import Any
+
+import kopf
+
+from tuning_operator import names
+from tuning_operator.loops import Loops
+from tuning_study.spec import GROUP, PLURAL, VERSION
+
+_REQUEST_TIMEOUT = 30.0  # seconds
+
+
+async def watch(loops: Loops, identity: str, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
+    """Watch studies and their Jobs until `stop` is set."""
+    await kopf.operator(
+        registry=_registry(loops),
+        settings=_settings(),
+        identity=identity,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )
+
+
+def _registry(loops: Loops) -> kopf.OperatorRegistry:
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def study_seen(type: str | None, body: kopf.Body, **_: Any) -> None:
+        loops.saw_study(_plain(body), deleted=type == "DELETED")
+
+    @kopf.on.event("batch", "v1", "jobs", labels={names.STUDY_LABEL: kopf.PRESENT}, registry=registry)
+    async def job_seen(type: str | None, body: kopf.Body, **_: Any) -> None:
+        loops.saw_job(_plain(body), deleted=type == "DELETED")
+
+    @kopf.on.login(registry=registry)
+    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+
+    return registry
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.peering.standalone = True  # peering is no leader election; the Lease is
+    settings.posting.enabled = False
+    settings.networking.request_timeout = _REQUEST_TIMEOUT
+    settings.watching.label_selectors["batch", "jobs"] = names.STUDY_LABEL
+    settings.batching._batch_window = 0.0  # every look reads the latest state anyway
+    return settings
+
+
+def _plain(body: kopf.Body) -> dict[str, Any]:
+    """The body as it is now; kopf's own is a view that changes with the next event."""
+    return dict(body)

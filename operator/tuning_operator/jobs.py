@@ -1,0 +1,166 @@
+"""Builds the worker Job of a round: Indexed, long-lived pods that take trials until the budget is used."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tuning_operator import names
+from tuning_operator.configmaps import ROUND_KEY
+from tuning_study.round import ResolvedRound
+from tuning_study.spec import Workers
+
+_ROUND_FOLDER = "/etc/tuning/round"
+_CODE_FOLDER = "/etc/tuning/code"
+_GRACE_SECONDS = 30  # from SIGTERM to SIGKILL
+_FINISH_SECONDS = 20  # of them, how long a running trial may go on
+_REJECTED, _STOPPED = 78, 143  # exit codes of tuning_worker
+_SPARE_POD_FAILURES = 10  # besides the failed trials that may each bring a pod down
+
+
+@dataclass(frozen=True)
+class WorkerDefaults:
+    """What the chart says of workers whose study does not."""
+
+    image: str
+    image_pull_policy: str
+    store_secret: str
+    store_key: str
+
+
+def worker_job(resolved: ResolvedRound, replicas: int, defaults: WorkerDefaults, queue: str | None) -> dict[str, Any]:
+    name = names.round_name(resolved.name, resolved.number)
+    labels = names.labels(resolved.name, resolved.number)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "namespace": resolved.namespace,
+            "labels": labels | ({names.QUEUE_LABEL: queue} if queue else {}),
+            "ownerReferences": [names.owner(resolved.name, resolved.uid)],
+        },
+        "spec": {
+            "completionMode": "Indexed",
+            "parallelism": replicas,
+            "completions": replicas,
+            "backoffLimit": resolved.spec.budget.failed_trials + _SPARE_POD_FAILURES,
+            "podFailurePolicy": {
+                "rules": [
+                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [_REJECTED]}},
+                    {
+                        "action": "Ignore",
+                        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                    },
+                    {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [_STOPPED]}},
+                ]
+            },
+            "template": _merged(
+                {"metadata": {"labels": labels}, "spec": _pod(resolved, name, defaults)},
+                resolved.spec.workers.pod_template,
+            ),
+        },
+    }
+
+
+def _pod(resolved: ResolvedRound, name: str, defaults: WorkerDefaults) -> dict[str, Any]:
+    workers, code = resolved.spec.workers, _code_volume(resolved)
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": _GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "fsGroup": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": "worker",
+                "image": workers.image or defaults.image,
+                "imagePullPolicy": defaults.image_pull_policy,
+                "command": ["python", "-m", "tuning_worker"],
+                "env": [*_environment(workers, defaults, bool(code)), *workers.env],
+                "resources": workers.resources,
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                # The pod's status then quotes the log, for those who may not read logs.
+                "terminationMessagePolicy": "FallbackToLogsOnError",
+                "volumeMounts": [
+                    {"name": "round", "mountPath": _ROUND_FOLDER, "readOnly": True},
+                    {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
+                    *([{"name": "code", "mountPath": _CODE_FOLDER, "readOnly": True}] if code else []),
+                    *workers.volume_mounts,
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "round", "configMap": {"name": name}},
+            {"name": "tmp", "emptyDir": {}},
+            *code,
+            *workers.volumes,
+        ],
+    }
+
+
+def _environment(workers: Workers, defaults: WorkerDefaults, has_code: bool) -> list[dict[str, Any]]:
+    threads = str(_whole_cpus(workers.resources))
+    literal = {
+        "TUNING_ROUND_FILE": f"{_ROUND_FOLDER}/{ROUND_KEY}",
+        "TUNING_GRACE_SECONDS": str(_FINISH_SECONDS),
+        **({"TUNING_CODE_DIR": _CODE_FOLDER} if has_code else {}),
+        # Several workers share a node: without this each would start a thread for every core.
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "HOME": "/tmp",  # noqa: S108 - the pod's own
+        "TZ": "UTC",
+    }
+    return [
+        {"name": "TUNING_WORKER", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {
+            "name": "TUNING_STORE_URL",
+            "valueFrom": {"secretKeyRef": {"name": defaults.store_secret, "key": defaults.store_key}},
+        },
+        *({"name": name, "value": value} for name, value in literal.items()),
+    ]
+
+
+def _code_volume(resolved: ResolvedRound) -> list[dict[str, Any]]:
+    python = resolved.spec.objective.python
+    if python is None or python.config_map is None:
+        return []
+    return [{"name": "code", "configMap": {"name": python.config_map}}]
+
+
+def _whole_cpus(resources: Mapping[str, Any]) -> int:
+    """The CPU limit in whole cores, at least one; one where there is no limit."""
+    text = str((resources.get("limits") or {}).get("cpu", "1"))
+    found = re.fullmatch(r"([0-9.]+)(m?)", text)
+    return max(1, math.ceil(float(found[1]) / (1000 if found[2] else 1))) if found else 1
+
+
+def _merged(base: Any, over: Any) -> Any:
+    """`over` laid on `base`: objects by key, lists of named objects by name, all else replaced."""
+    if isinstance(base, dict) and isinstance(over, Mapping):
+        return base | {key: _merged(base.get(key), value) for key, value in over.items()}
+    if (
+        isinstance(base, list)
+        and isinstance(over, list)
+        and all("name" in e for e in base + over if isinstance(e, dict))
+    ):
+        by_name = {entry["name"]: entry for entry in base}
+        for entry in over:
+            by_name[entry["name"]] = _merged(by_name.get(entry["name"]), entry)
+        return list(by_name.values())
+    return over
+
+
+def _named(entries: Any) -> bool:
+    return isinstance(entries, list) and all(isinstance(entry, dict) and "name" in entry for entry in entries)

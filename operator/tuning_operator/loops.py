@@ -1,0 +1,126 @@
+"""A loop for each study: woken by what the watches see, by its own clock, and never two looks at once."""
+
+import asyncio
+import random
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from tuning_operator import metrics, names
+from tuning_operator.exceptions import ClusterError, Conflict, NotFound
+from tuning_operator.observe import Memory
+from tuning_operator.reconcile import Reconciler
+
+log = structlog.get_logger()
+
+_LONGEST_WAIT = timedelta(seconds=30)  # after errors
+Key = tuple[str, str]  # namespace and name
+
+
+@dataclass
+class _Loop:
+    uid: str
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    memory: Memory = field(default_factory=Memory)
+    task: asyncio.Task[None] | None = None
+
+
+class Loops:
+    """Keeps what the watches showed last. Looks only while this replica leads."""
+
+    def __init__(self) -> None:
+        self._reconciler: Reconciler | None = None
+        self._studies: dict[Key, Mapping[str, Any]] = {}
+        self._jobs: dict[Key, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+        self._loops: dict[Key, _Loop] = {}
+
+    def uids(self) -> set[str]:
+        return {body["metadata"]["uid"] for body in self._studies.values()}
+
+    def lead(self, reconciler: Reconciler) -> None:
+        self._reconciler = reconciler
+        for key, body in self._studies.items():
+            self._start(key, body)
+
+    async def stop(self) -> None:
+        self._reconciler = None
+        tasks = [loop.task for loop in self._loops.values() if loop.task is not None]
+        self._loops.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def saw_study(self, body: Mapping[str, Any], deleted: bool) -> None:
+        key = (body["metadata"]["namespace"], body["metadata"]["name"])
+        if deleted:
+            self._studies.pop(key, None)
+            self._end(key)
+            return
+        self._studies[key] = body
+        if self._reconciler is not None:
+            self._start(key, body)
+
+    def saw_job(self, body: Mapping[str, Any], deleted: bool) -> None:
+        metadata = body["metadata"]
+        key = (metadata["namespace"], metadata["labels"][names.STUDY_LABEL])
+        if deleted:
+            self._jobs[key].pop(metadata["name"], None)
+        else:
+            self._jobs[key][metadata["name"]] = body
+        if key in self._loops:
+            self._loops[key].wake.set()
+
+    def _start(self, key: Key, body: Mapping[str, Any]) -> None:
+        uid = body["metadata"]["uid"]
+        loop = self._loops.get(key)
+        if loop is not None and loop.uid != uid:  # deleted and made anew while we did not look
+            self._end(key)
+            loop = None
+        if loop is None:
+            loop = self._loops[key] = _Loop(uid)
+            loop.task = asyncio.create_task(self._run(key, loop), name="/".join(key))
+        loop.wake.set()
+
+    def _end(self, key: Key) -> None:
+        loop = self._loops.pop(key, None)
+        if loop is not None and loop.task is not None:
+            loop.task.cancel()
+
+    async def _run(self, key: Key, loop: _Loop) -> None:
+        failures = 0
+        while True:
+            loop.wake.clear()
+            try:
+                wait = await self._look(key, loop)
+                failures = 0
+            except (NotFound, Conflict) as error:  # the watch will show what happened
+                log.info("try again", namespace=key[0], study=key[1], error=str(error))
+                wait = timedelta(seconds=1)
+            except Exception as error:
+                failures += 1
+                metrics.failed()
+                wait = min(timedelta(seconds=2.0 ** min(failures, 6) / 2), _LONGEST_WAIT)
+                known = isinstance(error, ClusterError)
+                log.warning("the look failed", namespace=key[0], study=key[1], error=str(error), exc_info=not known)
+            await _sleep(wait, loop.wake)
+
+    async def _look(self, key: Key, loop: _Loop) -> timedelta:
+        assert self._reconciler is not None
+        began = time.perf_counter()
+        _, wait = await self._reconciler.reconcile(self._studies[key], self._jobs[key], loop.memory)
+        metrics.looked(time.perf_counter() - began)
+        return wait
+
+
+async def _sleep(wait: timedelta, wake: asyncio.Event) -> None:
+    """Until `wait` is over, give or take a tenth, or something happens."""
+    try:
+        async with asyncio.timeout(wait.total_seconds() * random.uniform(0.9, 1.1)):
+            await wake.wait()
+    except TimeoutError:
+        return

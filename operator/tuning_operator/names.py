@@ -1,0 +1,44 @@
+"""Names of the objects, labels and annotations that users, dashboards and the exporter rely on."""
+
+from tuning_study.spec import GROUP, KIND
+
+STUDY_LABEL = f"{GROUP}/study"
+ROUND_LABEL = f"{GROUP}/round"
+ROLE_LABEL = f"{GROUP}/role"
+WORKER_ROLE = "worker"
+
+RETUNE_ANNOTATION = f"{GROUP}/retune-requested"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # passed through to the Job, for Kueue
+
+TENANT_SECRET = "tuning-store"  # noqa: S105 - a name
+TENANT_SECRET_KEY = "url"  # noqa: S105 - a name
+FIELD_MANAGER = "tuning-operator"
+
+
+def round_name(study: str, number: int) -> str:
+    """Of a round's ConfigMap and Job."""
+    return f"{study}-r{number}"
+
+
+def labels(study: str, number: int) -> dict[str, str]:
+    return {
+        STUDY_LABEL: study,
+        ROUND_LABEL: str(number),
+        ROLE_LABEL: WORKER_ROLE,
+        "app.kubernetes.io/name": "tuning-worker",
+        "app.kubernetes.io/instance": study,
+        "app.kubernetes.io/part-of": "tuning-operator",
+        "app.kubernetes.io/managed-by": FIELD_MANAGER,
+    }
+
+
+def owner(name: str, uid: str) -> dict[str, object]:
+    """Deleting the study deletes what carries this reference, with no help from the operator."""
+    return {
+        "apiVersion": f"{GROUP}/v1alpha1",
+        "kind": KIND,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }

@@ -1,0 +1,180 @@
+"""Reads everything that a decision about one study needs, from the watch's caches, the store and, rarely, the API."""
+
+import importlib.metadata
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from tuning_operator import conditions as why
+from tuning_operator import names
+from tuning_operator.cluster import Cluster
+from tuning_operator.exceptions import SecretUnusable
+from tuning_operator.observed import JobView, Observed, PodView, StoreProblem, Study, job_view, pod_view
+from tuning_operator.stores import Location, Stores
+from tuning_store import progress as stored
+from tuning_store.exceptions import AuthenticationRefused, PermissionRefused, StoreError
+from tuning_store.progress import Progress
+from tuning_store.storage import open_store
+from tuning_study.exceptions import InvalidStudy
+from tuning_study.manifest import read_spec
+from tuning_study.results import METRICS_ATTRIBUTE, best, pareto_front
+from tuning_study.round import study_name
+from tuning_study.spec import TuningStudySpec
+from tuning_study.status import Best, MetricValue, ParameterValue, Pareto, TuningStudyStatus
+
+VERSIONS = {name: importlib.metadata.version(name) for name in ("tuning-operator", "optuna")}
+_FRESH = 1.0  # seconds that a reading of the store may be old
+
+
+@dataclass
+class Memory:
+    """What a study's loop remembers between two looks, to spare reads; forgetting it costs nothing but those."""
+
+    status: TuningStudyStatus | None = None  # as written last
+    written_at: datetime | None = None
+    acted_at: float = 0.0  # monotonic
+    job_version: str | None = None
+    pods: list[PodView] | None = None
+    best_at: tuple[str, int] | None = None  # study and complete trials for which the results were read
+    best: Best | None = None
+    pareto: Pareto | None = None
+
+
+def read_study(body: Mapping[str, Any]) -> Study:
+    metadata = body["metadata"]
+    spec: TuningStudySpec | None = None
+    problems: list[str] = []
+    try:
+        spec = read_spec(body.get("spec"))
+    except InvalidStudy as invalid:
+        problems = invalid.problems
+    return Study(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        spec=spec,
+        problems=tuple(problems),
+        status=TuningStudyStatus.model_validate(dict(body.get("status") or {})),
+        retune_request=metadata.get("annotations", {}).get(names.RETUNE_ANNOTATION),
+        queue=metadata.get("labels", {}).get(names.QUEUE_LABEL),
+    )
+
+
+class Observer:
+    def __init__(self, cluster: Cluster, stores: Stores) -> None:
+        self._cluster, self._stores = cluster, stores
+
+    async def observe(
+        self, study: Study, job: Mapping[str, Any] | None, memory: Memory, *, results: bool
+    ) -> tuple[Observed, Location | None]:
+        """The study's situation. `results` asks for the best trials too, which cost a read of the round's values."""
+        observed = Observed(now=datetime.now(UTC), study=study, job=job_view(job) if job else None, versions=VERSIONS)
+        if study.spec is None:
+            return observed, None
+        try:
+            location = await self._stores.locate(study.namespace, study.spec.storage)
+            progress = await self._progress(study, location, memory)
+            if progress is not None and (results or progress.over is not None):
+                await self._read_results(study.spec, progress, location, memory)
+            failures = (
+                await self._stores.call(
+                    stored.read_failures, self._stores.board(location).engine, progress.study, location.schema
+                )
+                if progress is not None and progress.over is not None and progress.counts.failed
+                else ()
+            )
+        except (StoreError, SecretUnusable) as error:
+            return replace(observed, store=store_problem(error)), None
+        pods = await self._pods(study, job, progress, observed.job, memory)
+        return (
+            replace(
+                observed,
+                shared_role=location.shared_role,
+                progress=progress,
+                pods=pods,
+                best=memory.best if progress is not None else None,
+                pareto=memory.pareto if progress is not None else None,
+                failures=failures,
+            ),
+            location,
+        )
+
+    async def _progress(self, study: Study, location: Location, memory: Memory) -> Progress | None:
+        number = max(1, study.status.round)
+        name = study_name(study.namespace, study.name, study.uid, number)
+        not_before = max(time.monotonic() - _FRESH, memory.acted_at)  # a plan must see what the last one did
+        return await self._stores.board(location).progress(name, not_before)
+
+    async def _read_results(
+        self, spec: TuningStudySpec, progress: Progress, location: Location, memory: Memory
+    ) -> None:
+        at = (progress.study, progress.counts.complete)
+        if memory.best_at == at:
+            return
+        engine = self._stores.board(location).engine
+        found = await self._stores.call(stored.read_candidates, engine, progress.study, location.schema)
+        front = pareto_front(spec.objectives, found) if len(spec.objectives) > 1 else []
+        winner = best(spec.objectives, found)
+        memory.best = (
+            await self._stores.call(_describe, location, progress.study, winner.number, winner.feasible, spec)
+            if winner is not None
+            else None
+        )
+        memory.pareto = Pareto(size=len(front), feasible=len(front)) if len(spec.objectives) > 1 else None
+        memory.best_at = at
+
+    async def _pods(
+        self,
+        study: Study,
+        job: Mapping[str, Any] | None,
+        progress: Progress | None,
+        view: JobView | None,
+        memory: Memory,
+    ) -> list[PodView] | None:
+        """The round's pods, listed anew when the Job changed or a trial runs in a pod that is not known to live."""
+        if progress is None or (job is None and not progress.counts.running):
+            return None
+        version = job["metadata"]["resourceVersion"] if job else None
+        living = {pod.name for pod in memory.pods or () if not pod.ended}
+        strangers = {worker for worker, share in progress.shares.items() if share.running} - living
+        if version != memory.job_version or strangers:
+            if not strangers and not (view is not None and view.failed):
+                return memory.pods
+            selector = f"{names.STUDY_LABEL}={study.name},{names.ROUND_LABEL}={study.status.round}"
+            memory.pods = [pod_view(pod) for pod in await self._cluster.list_pods(study.namespace, selector)]
+            memory.job_version = version
+        return memory.pods
+
+
+def store_problem(error: Exception) -> StoreProblem:
+    match error:
+        case AuthenticationRefused():
+            return StoreProblem(why.AUTHENTICATION_FAILED, f"the store refuses the login: {error}")
+        case PermissionRefused():
+            return StoreProblem(why.PERMISSION_DENIED, f"the store's role may not do what is needed: {error}")
+        case SecretUnusable():
+            return StoreProblem(why.SECRET_UNUSABLE, str(error))
+        case _:
+            return StoreProblem(why.UNREACHABLE, f"the store does not answer: {error}")
+
+
+def _describe(location: Location, study: str, number: int, feasible: bool, spec: TuningStudySpec) -> Best:
+    store = open_store(location.url, schema=location.schema)
+    try:
+        storage = store.storage
+        study_id = storage.get_study_id_from_name(study)
+        trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
+    finally:
+        store.close()
+    reported = trial.user_attrs.get(METRICS_ATTRIBUTE) or dict(
+        zip((metric.name for metric in spec.objectives), trial.values, strict=True)
+    )
+    return Best(
+        trial=number,
+        metrics=[MetricValue(name=m.name, value=reported[m.name]) for m in spec.metrics if m.name in reported],
+        parameters=[ParameterValue(name=name, value=str(value)[:512]) for name, value in trial.params.items()],
+        feasible=feasible,
+    )

@@ -1,0 +1,478 @@
+"""Decides, from what was observed, what to do and what to tell. Pure: no clock, no I/O, the same answer every time."""
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tuning_operator import conditions as why
+from tuning_operator.conditions import with_condition
+from tuning_operator.observed import Observed, PodView
+from tuning_operator.retune import Request, answered, parse_request, round_budget, suppression
+from tuning_study.budget import SUCCESSES, Over
+from tuning_study.digest import spec_digest
+from tuning_study.round import ResolvedRound, resolve
+from tuning_study.spec import Budget, TuningStudySpec
+from tuning_study.status import (
+    ROUNDS_KEPT,
+    ConditionType,
+    Round,
+    StorageStatus,
+    TrialCounts,
+    TuningStudyStatus,
+    WorkerCounts,
+)
+from tuning_study.strategy import phase_at
+
+CREATED, SPEC_CHANGED = "Created", "SpecChanged"
+_HOPELESS = 3  # pods of each worker that may fail before any trial has ended
+_STOPPED, _STUCK = 143, 75  # exit codes of tuning_worker that say nothing against the trial
+
+
+@dataclass(frozen=True)
+class StartRound:
+    """Make the round in the store, then its ConfigMap. `warm_from` is the study whose best are tried first."""
+
+    resolved: ResolvedRound
+    budget: Budget
+    warm_from: str | None = None
+    warm_best: int = 0
+
+
+@dataclass(frozen=True)
+class StartWorkers:
+    resolved: ResolvedRound
+    replicas: int
+
+
+@dataclass(frozen=True)
+class ScaleWorkers:
+    number: int
+    replicas: int
+    suspended: bool
+
+
+@dataclass(frozen=True)
+class RemoveWorkers:
+    number: int
+
+
+@dataclass(frozen=True)
+class SetBudget:
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class SetPaused:
+    paused: bool
+
+
+@dataclass(frozen=True)
+class PutBack:
+    """The trials of a worker that is gone wait again."""
+
+    worker: str
+
+
+@dataclass(frozen=True)
+class FailTrial:
+    """The trial of a worker that it brought down has failed."""
+
+    worker: str
+    reason: str
+
+
+Action = StartRound | StartWorkers | ScaleWorkers | RemoveWorkers | SetBudget | SetPaused | PutBack | FailTrial
+
+
+@dataclass(frozen=True)
+class Note:
+    """An Event for people."""
+
+    reason: str
+    message: str
+    kind: Literal["Normal", "Warning"] = "Normal"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Actions in order, then the status, then the notes. `poll` asks for another look soon."""
+
+    status: TuningStudyStatus
+    actions: tuple[Action, ...] = ()
+    notes: tuple[Note, ...] = ()
+    poll: bool = False
+
+
+@dataclass
+class _Draft:
+    """A plan in the making."""
+
+    observed: Observed
+    status: TuningStudyStatus
+    actions: list[Action] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    def set(self, **fields: object) -> None:
+        self.status = self.status.model_copy(update=fields)
+
+    def condition(self, kind: ConditionType, value: Literal["True", "False"], reason: str, message: str) -> None:
+        self.status = with_condition(self.status, kind, value, reason, message, self.observed.now)
+
+    def done(self, poll: bool = False) -> Plan:
+        return Plan(self.status, tuple(self.actions), tuple(self.notes), poll)
+
+
+def plan(observed: Observed) -> Plan:
+    draft = _Draft(observed, observed.study.status)
+    draft.set(observed_generation=observed.study.generation)
+    spec = observed.study.spec
+    if spec is None:
+        return _refuse(draft)
+    progress = observed.progress
+    if progress is not None and progress.over is Over.REJECTED and progress.digest == spec_digest(spec):
+        draft.condition("Accepted", "False", why.OBJECTIVE_REJECTED, progress.detail or "")
+    else:
+        draft.condition("Accepted", "True", why.VALID, "the manifest can run")
+    if not _store_is_ready(draft):
+        return draft.done(poll=True)
+
+    if progress is None:
+        reason = draft.status.rounds[-1].reason if draft.status.round else CREATED
+        return _start_round(draft, spec, max(1, draft.status.round), reason)
+    at_rest = progress.over is not None or spec.suspend
+    if at_rest and progress.digest != spec_digest(spec):
+        return _start_round(draft, spec, draft.status.round + 1, SPEC_CHANGED)
+    request = _new_request(observed)
+    if request is not None and _takes(draft, spec, request):
+        return _start_round(draft, spec, draft.status.round + 1, request.reason)
+
+    _settle_lost_trials(draft)
+    _obey_budget(draft, spec)
+    _count(draft, spec)
+    if progress.over is not None:
+        return _end_round(draft, progress.over)
+    if _workers_are_hopeless(draft):
+        return draft.done()
+    if spec.suspend:
+        return _suspend(draft)
+    return _run(draft, spec)
+
+
+def _refuse(draft: _Draft) -> Plan:
+    """A manifest that cannot run starts nothing; a round that runs already is left alone."""
+    problems = "; ".join(draft.observed.study.problems)
+    if _condition_is(draft, "Accepted", "False") is False:
+        draft.notes.append(Note(why.INVALID_SPEC, problems, "Warning"))
+    draft.condition("Accepted", "False", why.INVALID_SPEC, problems)
+    draft.condition("Running", "False", why.NOT_STARTED, "waits for a manifest that can run")
+    return draft.done()
+
+
+def _store_is_ready(draft: _Draft) -> bool:
+    problem = draft.observed.store
+    was_ready = _condition_is(draft, "StoreReady", "False") is False
+    if problem is not None:
+        if was_ready:
+            draft.notes.append(Note(problem.reason, problem.message, "Warning"))
+        draft.condition("StoreReady", "False", problem.reason, problem.message)
+        if draft.status.round == 0:
+            draft.condition("Running", "False", why.NOT_STARTED, "waits for the store")
+        return False
+    if not was_ready:
+        draft.notes.append(Note(why.CONNECTED, "the store answers again"))
+    if draft.observed.shared_role:
+        message = (
+            "all namespaces share one login, so a worker of one could read the studies of another: the "
+            "administrator's role may not create roles, or store.roles is false"
+        )
+        draft.condition("StoreReady", "True", why.SHARED_ROLE, message)
+    else:
+        draft.condition("StoreReady", "True", why.CONNECTED, "the store answers")
+    return True
+
+
+def _start_round(draft: _Draft, spec: TuningStudySpec, number: int, reason: str) -> Plan:
+    resolved = _resolve(draft, spec, number)
+    retuned = is_retuned(reason)
+    budget = round_budget(spec.budget, spec.retune, retuned=retuned)
+    last = draft.status.rounds[-1] if draft.status.rounds and number > 1 else None
+    if number > draft.status.round > 0:
+        draft.actions.append(RemoveWorkers(draft.status.round))
+    draft.actions.append(
+        StartRound(
+            resolved,
+            budget,
+            warm_from=last.study if retuned and last is not None and last.round < number else None,
+            warm_best=spec.retune.warm_start.best,
+        )
+    )
+    if not spec.suspend:
+        draft.actions.append(StartWorkers(resolved, spec.workers.replicas))
+    entry = Round(round=number, start_time=draft.observed.now, reason=reason, study=resolved.study)
+    earlier = [other for other in draft.status.rounds if other.round != number]
+    draft.set(
+        round=number,
+        state="Suspended" if spec.suspend else "Running",
+        rounds=[*earlier, entry][-ROUNDS_KEPT:],
+        storage=StorageStatus(study=resolved.study),
+        trials=TrialCounts(target=budget.trials, summary=_summary(0, budget.trials)),
+        workers=_workers(draft, spec),
+        phase=spec.phases[0].name,
+        best=None,
+        pareto=None,
+        start_time=draft.observed.now,
+        completion_time=None,
+    )
+    draft.condition("Complete", "False", why.ROUND_STARTED, f"round {number} runs")
+    draft.condition("Failed", "False", why.NOT_FAILED, "")
+    _tell_running(draft, spec.suspend)
+    target = f"{budget.trials} trials" if budget.trials is not None else f"{budget.duration}"
+    draft.notes.append(Note(why.ROUND_STARTED, f"round {number} ({reason}): {target}, {spec.workers.replicas} workers"))
+    return draft.done(poll=True)
+
+
+def is_retuned(reason: str) -> bool:
+    """Whether a round was asked for, rather than made by a new or changed manifest."""
+    return reason not in (CREATED, SPEC_CHANGED)
+
+
+def _new_request(observed: Observed) -> Request | None:
+    if not observed.study.retune_request:
+        return None
+    request = parse_request(observed.study.retune_request)
+    return request if request.digest != observed.study.status.retune.last_request else None
+
+
+def _takes(draft: _Draft, spec: TuningStudySpec, request: Request) -> bool:
+    progress = draft.observed.progress
+    verdict = suppression(
+        request,
+        spec.retune,
+        draft.status.retune,
+        now=draft.observed.now,
+        running=progress is None or progress.over is None,
+        suspended=spec.suspend,
+    )
+    draft.set(retune=answered(draft.status.retune, request, verdict, draft.observed.now))
+    if verdict is not None:
+        message = f"the request {request.token!r} ({request.reason}) starts no round: {verdict}"
+        draft.notes.append(Note(why.RETUNE_SUPPRESSED, message, "Warning"))
+        return False
+    draft.notes.append(Note(why.RETUNE_STARTED, f"{request.trigger}: {request.reason}"))
+    return True
+
+
+def _settle_lost_trials(draft: _Draft) -> None:
+    """Trials whose pod is gone wait again, and are charged to nobody; one that ended its own pod has failed."""
+    progress, pods = draft.observed.progress, draft.observed.pods
+    if progress is None or pods is None:
+        return
+    by_name = {pod.name: pod for pod in pods}
+    for worker, share in progress.shares.items():
+        pod = by_name.get(worker)
+        if not share.running or (pod is not None and not pod.ended):
+            continue
+        reason = _own_fault(pod)
+        if reason is None:
+            draft.actions.append(PutBack(worker))
+            gone = "is gone" if pod is None else f"was disrupted ({pod.reason or pod.exit_code})"
+            draft.notes.append(
+                Note(why.TRIALS_PUT_BACK, f"pod {worker} {gone}: its trial waits again, charged to nobody", "Warning")
+            )
+        else:
+            draft.actions.append(FailTrial(worker, reason))
+            draft.notes.append(Note(why.TRIAL_ENDED_POD, f"pod {worker}: {reason}", "Warning"))
+
+
+def _own_fault(pod: PodView | None) -> str | None:
+    """Why the trial is to blame for the end of its pod, or None."""
+    if pod is None or pod.disrupted or pod.exit_code in (None, 0, _STOPPED, _STUCK):
+        return None
+    if pod.reason == "OOMKilled":
+        return "the trial's pod was killed for using too much memory (OOMKilled): raise workers.resources.limits.memory"
+    assert pod.exit_code is not None
+    if pod.exit_code == 128 + signal.SIGKILL:
+        return None  # somebody's kill -9
+    if pod.exit_code > 128:
+        return f"the trial ended its worker by {_signal_name(pod.exit_code - 128)}"
+    return f"the trial ended its worker with exit code {pod.exit_code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _obey_budget(draft: _Draft, spec: TuningStudySpec) -> None:
+    progress, rounds = draft.observed.progress, draft.status.rounds
+    if progress is None:
+        return
+    budget = round_budget(spec.budget, spec.retune, retuned=bool(rounds) and is_retuned(rounds[-1].reason))
+    seconds = budget.duration.total_seconds() if budget.duration is not None else None
+    wanted = (budget.trials, budget.failed_trials, seconds)
+    if wanted != (progress.limits.trials, progress.limits.failed_trials, progress.duration):
+        draft.actions.append(SetBudget(budget))
+        draft.notes.append(Note(why.BUDGET_CHANGED, f"trials {progress.limits.trials} → {budget.trials}"))
+
+
+def _count(draft: _Draft, spec: TuningStudySpec) -> None:
+    progress = draft.observed.progress
+    assert progress is not None
+    counts = progress.counts
+    draft.set(
+        trials=TrialCounts(
+            target=progress.limits.trials,
+            complete=counts.complete,
+            pruned=counts.pruned,
+            failed=counts.failed,
+            running=counts.running,
+            waiting=counts.waiting,
+            summary=_summary(counts.used, progress.limits.trials),
+        ),
+        phase=phase_at(spec.phases, counts.used).name,
+        workers=_workers(draft, spec),
+        best=draft.observed.best,
+        pareto=draft.observed.pareto,
+    )
+
+
+def _workers(draft: _Draft, spec: TuningStudySpec) -> WorkerCounts:
+    study, job = draft.observed.study, draft.observed.job
+    counts = WorkerCounts(
+        desired=0 if spec.suspend else spec.workers.replicas,
+        selector=f"tuning.dev/study={study.name},tuning.dev/role=worker",
+    )
+    if job is None:
+        return counts
+    return counts.model_copy(update={"active": job.active, "ready": job.ready, "failed": job.failed})
+
+
+def _end_round(draft: _Draft, over: Over) -> Plan:
+    """The round is over; it is told once no trial is running any more."""
+    progress = draft.observed.progress
+    assert progress is not None
+    if progress.counts.running and not (draft.observed.job and draft.observed.job.finished):
+        return draft.done(poll=True)
+    if draft.status.state in ("Complete", "Failed"):
+        return draft.done()
+    succeeded = over in SUCCESSES and progress.counts.complete > 0
+    message = _ending(draft.observed, over)
+    _finish(draft, succeeded, str(over), message)
+    return draft.done()
+
+
+def _finish(draft: _Draft, succeeded: bool, reason: str, message: str) -> None:
+    now = draft.observed.now
+    draft.condition("Running", "False", why.ROUND_ENDED, message)
+    draft.condition("Suspended", "False", why.ROUND_ENDED, "")
+    draft.condition("Complete", "True" if succeeded else "False", reason, message)
+    draft.condition("Failed", "False" if succeeded else "True", reason, message)
+    *earlier, entry = draft.status.rounds
+    ended = entry.model_copy(update={"completion_time": now, "best": draft.status.best})
+    draft.set(state="Complete" if succeeded else "Failed", completion_time=now, rounds=[*earlier, ended])
+    draft.notes.append(Note(reason, message, "Normal" if succeeded else "Warning"))
+
+
+def _ending(observed: Observed, over: Over) -> str:
+    progress = observed.progress
+    assert progress is not None
+    counts = progress.counts
+    tally = f"{counts.complete} complete, {counts.pruned} pruned, {counts.failed} failed"
+    reasons = "; ".join(f"{number} × {reason}" for reason, number in observed.failures[:3])
+    match over:
+        case Over.TOO_MANY_FAILURES:
+            return f"{counts.failed} trials failed, as many as budget.failedTrials allows: {reasons}"
+        case Over.REJECTED:
+            return f"the objective cannot run: {progress.detail}"
+        case Over.GOAL_REACHED:
+            return f"{progress.detail}; {tally}"
+        case _ if counts.complete == 0:
+            return f"no trial completed: {tally}. {reasons}".strip()
+        case _:
+            return tally
+
+
+def _workers_are_hopeless(draft: _Draft) -> bool:
+    """Whether the Job gave up, or its pods fail again and again without ending a single trial."""
+    job, progress = draft.observed.job, draft.observed.progress
+    assert progress is not None
+    if job is None:
+        return False
+    no_trial_ended = progress.counts.used + progress.counts.failed == 0
+    if job.finished == "Failed" or (no_trial_ended and job.failed >= _HOPELESS * job.parallelism):
+        said = next((pod.message for pod in _newest_first(draft.observed.pods) if pod.message), "")
+        last_lines = "\n".join(said.strip().splitlines()[-5:])
+        message = f"{job.failed} worker pods failed. {job.message} Last lines: {last_lines}"
+        _finish(draft, False, why.WORKERS_FAILED, message)
+        draft.actions.append(RemoveWorkers(draft.status.round))
+        return True
+    return False
+
+
+def _newest_first(pods: Sequence[PodView] | None) -> Sequence[PodView]:
+    return [pod for pod in reversed(pods or ()) if pod.ended]
+
+
+def _suspend(draft: _Draft) -> Plan:
+    progress, job = draft.observed.progress, draft.observed.job
+    assert progress is not None
+    if not progress.limits.paused:
+        draft.actions.append(SetPaused(True))
+    if job is not None and not job.suspended and job.finished is None:
+        draft.actions.append(ScaleWorkers(draft.status.round, job.parallelism, suspended=True))
+    if draft.status.state != "Suspended":
+        draft.notes.append(Note(why.SUSPENDED, "workers stop; what they run is finished or put back"))
+    draft.set(state="Suspended")
+    _tell_running(draft, suspended=True)
+    return draft.done(poll=progress.counts.running > 0)
+
+
+def _run(draft: _Draft, spec: TuningStudySpec) -> Plan:
+    observed, replicas = draft.observed, spec.workers.replicas
+    progress, job = observed.progress, observed.job
+    assert progress is not None
+    if progress.limits.paused:
+        draft.actions.append(SetPaused(False))
+    if job is None:
+        draft.actions.append(StartWorkers(_resolve(draft, spec, draft.status.round), replicas))
+    elif job.deleting:
+        pass  # the next look finds it gone
+    elif job.finished == "Complete":  # its workers saw a budget that was raised since
+        draft.actions.append(RemoveWorkers(draft.status.round))
+    elif job.parallelism != replicas or job.suspended:
+        draft.actions.append(ScaleWorkers(draft.status.round, replicas, suspended=False))
+    if draft.status.state == "Suspended":
+        draft.notes.append(Note(why.RESUMED, f"{replicas} workers go on"))
+    if draft.status.state in ("Complete", "Failed"):
+        draft.set(completion_time=None)
+        draft.condition("Complete", "False", why.ROUND_STARTED, "the budget was raised")
+        draft.condition("Failed", "False", why.NOT_FAILED, "")
+    draft.set(state="Running")
+    _tell_running(draft, suspended=False)
+    return draft.done(poll=True)
+
+
+def _resolve(draft: _Draft, spec: TuningStudySpec, number: int) -> ResolvedRound:
+    study, versions = draft.observed.study, draft.observed.versions
+    return resolve(spec, namespace=study.namespace, name=study.name, uid=study.uid, number=number, versions=versions)
+
+
+def _tell_running(draft: _Draft, suspended: bool) -> None:
+    if suspended:
+        draft.condition("Running", "False", why.SUSPENDED, "spec.suspend is true")
+        draft.condition("Suspended", "True", why.SUSPENDED, "spec.suspend is true")
+    else:
+        draft.condition("Running", "True", why.ROUND_STARTED, f"round {draft.status.round} runs")
+        draft.condition("Suspended", "False", why.RESUMED, "")
+
+
+def _condition_is(draft: _Draft, kind: Literal["Accepted", "StoreReady"], value: str) -> bool:
+    condition = draft.status.condition(kind)
+    return condition is not None and condition.status == value
+
+
+def _summary(used: int, target: int | None) -> str:
+    return f"{used}/{target}" if target is not None else str(used)

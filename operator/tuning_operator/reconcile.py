@@ -1,0 +1,96 @@
+"""One look at a study: observe, plan, act, one status write at most, and then the Events."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from tuning_operator import metrics, names
+from tuning_operator.act import Actor
+from tuning_operator.cluster import Cluster
+from tuning_operator.exceptions import SecretUnusable
+from tuning_operator.observe import Memory, Observer, read_study, store_problem
+from tuning_operator.observed import Observed, Study
+from tuning_operator.plan import Note, Plan, plan
+from tuning_operator.retune import parse_request
+from tuning_operator.settings import Settings
+from tuning_operator.stores import Stores
+from tuning_store.exceptions import StoreError
+from tuning_study.status import TuningStudyStatus
+
+log = structlog.get_logger()
+
+# What changes with every trial is written rarely: more often while the study is young.
+_QUIET = {"trials", "best", "pareto", "workers", "phase"}
+_MIN_PAUSE, _MAX_PAUSE, _SHARE_OF_AGE = timedelta(seconds=5), timedelta(seconds=60), 0.2
+
+
+class Reconciler:
+    def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
+        self._settings, self._cluster = settings, cluster
+        self._observer = Observer(cluster, stores)
+        self._actor = Actor(settings, cluster, stores)
+
+    async def reconcile(
+        self, body: Mapping[str, Any], jobs: Mapping[str, Mapping[str, Any]], memory: Memory
+    ) -> tuple[TuningStudyStatus, timedelta]:
+        """Bring one study a step further. Returns its status, and when to look again if nothing happens."""
+        study = read_study(body)
+        if memory.status is not None:  # ours is newer than what the watch has shown so far
+            study = replace(study, status=memory.status)
+        job = jobs.get(names.round_name(study.name, max(1, study.status.round)))
+        due = _progress_is_due(study.status, memory)
+        observed, location = await self._observer.observe(study, job, memory, results=due)
+        decided = plan(observed)
+        notes = list(decided.notes)
+        try:
+            for action in decided.actions:
+                assert location is not None  # a plan without a store has no actions
+                log.info("acting", namespace=study.namespace, study=study.name, action=type(action).__name__)
+                notes += await self._actor.act(action, study, location)
+                memory.acted_at = time.monotonic()
+        except (StoreError, SecretUnusable) as error:
+            decided = plan(replace(observed, store=store_problem(error)))
+            notes = list(decided.notes)
+        await self._tell(study, observed, decided, notes, memory, due)
+        if decided.actions:
+            return decided.status, timedelta(seconds=0.2)
+        return decided.status, self._settings.poll if decided.poll else self._settings.resync
+
+    async def _tell(
+        self, study: Study, observed: Observed, decided: Plan, notes: list[Note], memory: Memory, due: bool
+    ) -> None:
+        """Write the status if something worth a write changed, then the Events that explain it."""
+        before, after = study.status, decided.status
+        if before != after and (due or _loud(before) != _loud(after)):
+            await self._cluster.write_status(study.namespace, study.name, after.manifest())
+            memory.status, memory.written_at = after, observed.now
+            _count_retunes(study, before, after)
+        who = {"namespace": study.namespace, "name": study.name, "uid": study.uid}
+        for note in notes:
+            await self._cluster.record(who, note.kind, note.reason, note.message, observed.now)
+
+
+def _count_retunes(study: Study, before: TuningStudyStatus, after: TuningStudyStatus) -> None:
+    if after.retune.last_request == before.retune.last_request:
+        return
+    if after.retune.suppressed > before.retune.suppressed:
+        metrics.suppressed(study.namespace, study.name, (after.retune.reason or "").partition(":")[0])
+    else:
+        metrics.retuned(study.namespace, study.name, parse_request(study.retune_request or "").trigger)
+
+
+def _loud(status: TuningStudyStatus) -> dict[str, Any]:
+    return status.model_dump(exclude=_QUIET)
+
+
+def _progress_is_due(status: TuningStudyStatus, memory: Memory, now: datetime | None = None) -> bool:
+    """Whether counts alone are worth a write: every fifth of the round's age, between 5 and 60 seconds."""
+    if memory.written_at is None or status.start_time is None:
+        return True
+    moment = now or datetime.now(memory.written_at.tzinfo)
+    pause = min(max((moment - status.start_time) * _SHARE_OF_AGE, _MIN_PAUSE), _MAX_PAUSE)
+    return moment - memory.written_at >= pause
