@@ -41,6 +41,10 @@ def _ours(error: ApiException) -> ClusterError:
     return kind(f"{error.status} {error.reason}: {(error.body or '')[:500]}", error.status or 0)
 
 
+def _study_path(namespace: str, name: str) -> str:
+    return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
+
+
 class Cluster:
     """One client for the whole operator; enter it to connect with the pod's account, or the kubeconfig's."""
 
@@ -96,8 +100,29 @@ class Cluster:
             "metadata": {"name": name, "namespace": namespace},
             "status": status,
         }
-        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}/status"
+        path = f"{_study_path(namespace, name)}/status"
         await self._write("PATCH", path, body, _APPLY, [("fieldManager", names.FIELD_MANAGER), ("force", "true")])
+
+    @_translated
+    async def list_studies(self, namespaces: Sequence[str] = ()) -> Sequence[Mapping[str, Any]]:
+        """All studies, or those of `namespaces`; from the API server's cache."""
+        places = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
+        found: list[Mapping[str, Any]] = []
+        for place in places:
+            path = f"/apis/{GROUP}/{VERSION}/{place}{PLURAL}"
+            found += (await self._request("GET", path, query=[("resourceVersion", "0")]))["items"]
+        return found
+
+    @_translated
+    async def read_study(self, namespace: str, name: str) -> Mapping[str, Any]:
+        study: Mapping[str, Any] = await self._request("GET", _study_path(namespace, name))
+        return study
+
+    @_translated
+    async def annotate_study(self, namespace: str, name: str, key: str, value: str, version: str) -> None:
+        """Set one annotation, unless the study changed since `version`. Raises Conflict."""
+        body = {"metadata": {"annotations": {key: value}, "resourceVersion": version}}
+        await self._write("PATCH", _study_path(namespace, name), body, _MERGE)
 
     @_translated
     async def read_secret(self, namespace: str, name: str) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Tells Prometheus how studies go, and turns Alertmanager's alerts into requests for new rounds."""

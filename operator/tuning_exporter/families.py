@@ -1,0 +1,84 @@
+"""The metrics of studies, built anew for each scrape from what the cluster and the store say. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+
+from tuning_store.durations import BOUNDS, Durations
+from tuning_store.progress import Progress
+from tuning_study.budget import Counts
+from tuning_study.status import State
+
+_STUDY = ["namespace", "study"]
+_TRIAL_STATES = ("complete", "pruned", "failed", "running", "waiting")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything one scrape is told from. Studies as the API server shows them; the rest by Optuna's study name."""
+
+    studies: Sequence[Mapping[str, Any]] = ()
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+    durations: Mapping[str, Durations] = field(default_factory=dict)
+    store_up: bool = True
+
+
+def families(scene: Scene) -> Iterable[Metric]:
+    info = InfoMetricFamily("tuning_study", "What a study is.", labels=_STUDY)
+    state = GaugeMetricFamily("tuning_study_state", "1 for the state the study is in.", labels=[*_STUDY, "state"])
+    number = GaugeMetricFamily("tuning_study_round", "The round that runs or ran last.", labels=_STUDY)
+    target = GaugeMetricFamily("tuning_study_trials_target", "budget.trials of the round.", labels=_STUDY)
+    trials = GaugeMetricFamily("tuning_study_trials", "Trials of the round by state.", labels=[*_STUDY, "state"])
+    best = GaugeMetricFamily("tuning_study_best_value", "Metrics of the best trial so far.", labels=[*_STUDY, "metric"])
+    pareto = GaugeMetricFamily(
+        "tuning_study_pareto_trials", "Trials that no other one beats.", labels=[*_STUDY, "feasible"]
+    )
+    shares = GaugeMetricFamily(
+        "tuning_worker_trials", "Trials of the round by worker and state.", labels=[*_STUDY, "worker", "state"]
+    )
+    durations = HistogramMetricFamily(
+        "tuning_trial_duration_seconds", "From start to end of the round's finished trials.", labels=_STUDY
+    )
+    up = GaugeMetricFamily("tuning_store_up", "1 while the store answers.", value=1 if scene.store_up else 0)
+
+    for study in scene.studies:
+        key = [study["metadata"]["namespace"], study["metadata"]["name"]]
+        status = study.get("status") or {}
+        info.add_metric(key, {"uid": study["metadata"]["uid"], "phase": status.get("phase", "")})
+        for name in get_args(State):
+            state.add_metric([*key, name], float(status.get("state", "Pending") == name))
+        number.add_metric(key, status.get("round", 0))
+        for metric in (status.get("best") or {}).get("metrics", ()):
+            best.add_metric([*key, metric["name"]], metric["value"])
+        if status.get("pareto"):
+            pareto.add_metric([*key, "true"], status["pareto"]["feasible"])
+        optuna_name = (status.get("storage") or {}).get("study", "")
+        if optuna_name in scene.progress:
+            _add_progress(key, scene.progress[optuna_name], target, trials, shares)
+        if optuna_name in scene.durations:
+            found = scene.durations[optuna_name]
+            bounds = [*map(str, BOUNDS), "+Inf"]
+            durations.add_metric(key, list(zip(bounds, found.cumulative, strict=True)), found.total_seconds)
+    return [info, state, number, target, trials, best, pareto, shares, durations, up]
+
+
+def _add_progress(
+    key: list[str],
+    progress: Progress,
+    target: GaugeMetricFamily,
+    trials: GaugeMetricFamily,
+    shares: GaugeMetricFamily,
+) -> None:
+    if progress.limits.trials is not None:
+        target.add_metric(key, progress.limits.trials)
+    _add_counts(key, progress.counts, trials)
+    for worker, counts in progress.shares.items():
+        _add_counts([*key, worker], counts, shares)
+
+
+def _add_counts(key: list[str], counts: Counts, family: GaugeMetricFamily) -> None:
+    for state in _TRIAL_STATES:
+        family.add_metric([*key, state], getattr(counts, state))
