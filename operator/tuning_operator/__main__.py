@@ -30,7 +30,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     watching = asyncio.create_task(handlers.watch(loops, settings.identity, settings.watch_namespaces, stop))
-    async with serving(settings.port, healthy=lambda: not watching.done()), Cluster() as cluster:
+    async with serving(settings.port, healthy=lambda: not watching.done()), Cluster(metrics.wrote) as cluster:
         leading = asyncio.create_task(_lead_for_ever(settings, cluster, loops))
         await asyncio.wait([watching, leading], return_when=asyncio.FIRST_COMPLETED)
         stop.set()

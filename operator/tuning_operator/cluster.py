@@ -11,7 +11,7 @@ import aiohttp
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
-from tuning_operator import metrics, names
+from tuning_operator import names
 from tuning_operator.exceptions import ClusterError, Conflict, Forbidden, NotFound, Unavailable
 from tuning_study.spec import API_VERSION, GROUP, KIND, PLURAL, VERSION
 
@@ -47,6 +47,9 @@ def _study_path(namespace: str, name: str) -> str:
 
 class Cluster:
     """One client for the whole operator; enter it to connect with the pod's account, or the kubeconfig's."""
+
+    def __init__(self, on_write: Callable[[], None] = lambda: None) -> None:
+        self._on_write = on_write  # called for every request that changes something
 
     async def __aenter__(self) -> Self:
         try:
@@ -176,7 +179,7 @@ class Cluster:
         content_type: str = "application/json",
         query: Sequence[tuple[str, str]] = (),
     ) -> None:
-        metrics.wrote()
+        self._on_write()
         await self._request(method, path, body, content_type, query)
 
     async def _request(

@@ -45,7 +45,9 @@ def worker_job(resolved: ResolvedRound, replicas: int, defaults: WorkerDefaults,
             "completionMode": "Indexed",
             "parallelism": replicas,
             "completions": replicas,
-            "backoffLimit": resolved.spec.budget.failed_trials + _SPARE_POD_FAILURES,
+            # Each index on its own: the Job's common back-off doubles with every pod, ignored ones too, and five
+            # pods preempted at once would wait for minutes.
+            "backoffLimitPerIndex": resolved.spec.budget.failed_trials + _SPARE_POD_FAILURES,
             "podFailurePolicy": {
                 "rules": [
                     {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [_REJECTED]}},

@@ -340,9 +340,9 @@ def _count(draft: _Draft, spec: TuningStudySpec) -> None:
 
 
 def _workers(draft: _Draft, spec: TuningStudySpec) -> WorkerCounts:
-    study, job = draft.observed.study, draft.observed.job
+    study, job, progress = draft.observed.study, draft.observed.job, draft.observed.progress
     counts = WorkerCounts(
-        desired=0 if spec.suspend else spec.workers.replicas,
+        desired=0 if spec.suspend or (progress is not None and progress.over) else spec.workers.replicas,
         selector=f"tuning.dev/study={study.name},tuning.dev/role=worker",
     )
     if job is None:

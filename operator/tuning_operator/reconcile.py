@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 # What changes with every trial is written rarely: more often while the study is young.
 _QUIET = {"trials", "best", "pareto", "workers", "phase"}
+_AT_REST = {"Suspended", "Complete", "Failed"}  # few changes are left, and the last of each must show
 _MIN_PAUSE, _MAX_PAUSE, _SHARE_OF_AGE = timedelta(seconds=5), timedelta(seconds=60), 0.2
 
 
@@ -65,7 +66,7 @@ class Reconciler:
     ) -> None:
         """Write the status if something worth a write changed, then the Events that explain it."""
         before, after = study.status, decided.status
-        if before != after and (due or _loud(before) != _loud(after)):
+        if before != after and (due or after.state in _AT_REST or _loud(before) != _loud(after)):
             await self._cluster.write_status(study.namespace, study.name, after.manifest())
             memory.status, memory.written_at = after, observed.now
             _count_retunes(study, before, after)
