@@ -29,8 +29,13 @@ class Claimed:
 
 
 def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:
-    """One more trial for `worker`: the oldest that waits, or a new one. Claim.WAIT or Claim.OVER if there is none."""
+    """One more trial for `worker`: the oldest that waits, or a new one. Claim.WAIT or Claim.OVER if there is none.
+
+    A worker runs one trial at a time: one that is still its own was claimed by an attempt whose answer was lost, or by
+    an earlier life of the worker, and waits again.
+    """
     with _locked(engine, study_id) as (connection, row):
+        _put_back(connection, _running_of(connection, study_id, [worker]))
         counts = _counts(connection, study_id)
         verdict = may_claim(counts, _limits(row))
         if verdict is not Claim.TAKE:

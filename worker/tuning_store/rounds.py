@@ -11,6 +11,7 @@ from tuning_store.claims import active_seconds
 from tuning_store.exceptions import UnknownRound, translated
 from tuning_store.storage import Store
 from tuning_store.tables import claims, rounds, server_now, studies, workers
+from tuning_study.budget import Over
 from tuning_study.round import ResolvedRound
 from tuning_study.space import Point
 from tuning_study.spec import Budget
@@ -77,6 +78,16 @@ def set_budget(engine: Engine, study: str, budget: Budget) -> None:
     """Raise or lower the budget of a round in flight; each next claim obeys it."""
     with translated(), engine.begin() as connection:
         connection.execute(update(rounds).where(rounds.c.study_name == study).values(**_budget_columns(budget)))
+
+
+def reopen(engine: Engine, study: str) -> None:
+    """Let a round that its workers rejected be tried again."""
+    with translated(), engine.begin() as connection:
+        connection.execute(
+            update(rounds)
+            .where(rounds.c.study_name == study, rounds.c.stop == Over.REJECTED.value)
+            .values(stop=None, detail=None)
+        )
 
 
 def set_retain(engine: Engine, study: str, retain: bool) -> None:

@@ -10,7 +10,7 @@ import structlog
 from tuning_store import claims
 from tuning_store.claims import Claimed
 from tuning_store.exceptions import StoreError
-from tuning_store.storage import FOREVER, Patience, Store, open_store
+from tuning_store.storage import FOREVER, Patience, open_store
 from tuning_study.budget import Claim, Over
 from tuning_worker import objectives
 from tuning_worker.exceptions import ObjectiveRejected
@@ -58,7 +58,7 @@ def _take_trials(bench: Bench, stopping: threading.Event) -> None:
     study_id, worker = bench.study._study_id, bench.settings.worker
     next_search = timedelta()
     while not stopping.is_set():
-        match bench.store.patience(lambda: _claim(bench.store, study_id, worker)):
+        match bench.store.patience(lambda: claims.claim(bench.store.engine, study_id, worker)):
             case Claimed() as claimed:
                 run_trial(bench, claimed)
             case Claim.OVER:
@@ -69,12 +69,6 @@ def _take_trials(bench: Bench, stopping: threading.Event) -> None:
                     next_search = _SEARCH
                 next_search -= _IDLE
                 stopping.wait(_IDLE.total_seconds())
-
-
-def _claim(store: Store, study_id: int, worker: str) -> Claimed | Claim:
-    """A claim; first puts back what an earlier one may have taken before its answer was lost."""
-    claims.give_back(store.engine, study_id, worker)
-    return claims.claim(store.engine, study_id, worker)
 
 
 def _find_lost(bench: Bench, study_id: int) -> None:

@@ -1,0 +1,193 @@
+"""Every call to the Kubernetes API, and what its refusals mean for the person who asked."""
+
+import base64
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import urllib3.exceptions
+from kubernetes import client, config, watch
+from kubernetes.client import ApiException, CoreV1Api, CustomObjectsApi
+from kubernetes.config import ConfigException
+
+from tuning_cli.exceptions import ClusterError, WrongUse
+from tuning_study.spec import GROUP, KIND, PLURAL, VERSION
+
+_TIMEOUT = (5, 30)  # seconds to connect, and between two bytes of an answer
+_WATCH = 60  # seconds after which the server ends a watch, to be asked again
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+Study = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    namespace: str
+    context: str | None
+    studies_api: CustomObjectsApi
+    core_api: CoreV1Api
+
+    def studies(self) -> list[Study]:
+        with _explained(f"list studies in namespace {self.namespace}", "the kind TuningStudy"):
+            found = self.studies_api.list_namespaced_custom_object(
+                GROUP, VERSION, self.namespace, PLURAL, _request_timeout=_TIMEOUT
+            )
+        return sorted(found["items"], key=lambda study: str(study["metadata"]["name"]))
+
+    def study(self, name: str) -> Study:
+        with self._asking("read", name):
+            found: Study = self.studies_api.get_namespaced_custom_object(
+                GROUP, VERSION, self.namespace, PLURAL, name, _request_timeout=_TIMEOUT
+            )
+        return found
+
+    def change(self, name: str, patch: Mapping[str, Any]) -> Study:
+        with self._asking("change", name):
+            found: Study = self.studies_api.patch_namespaced_custom_object(
+                GROUP,
+                VERSION,
+                self.namespace,
+                PLURAL,
+                name,
+                dict(patch),
+                _content_type="application/merge-patch+json",
+                _request_timeout=_TIMEOUT,
+            )
+        return found
+
+    def follow(self, name: str) -> Iterator[Study]:
+        """The study as it stands, and again at each change. Ends when it is deleted."""
+        while True:
+            study = self.study(name)
+            yield study
+            with self._asking("watch", name):
+                stream = watch.Watch().stream(
+                    self.studies_api.list_namespaced_custom_object,
+                    GROUP,
+                    VERSION,
+                    self.namespace,
+                    PLURAL,
+                    field_selector=f"metadata.name={name}",
+                    resource_version=study["metadata"]["resourceVersion"],
+                    timeout_seconds=_WATCH,
+                    _request_timeout=(5, _WATCH + 10),
+                )
+                try:
+                    for event in stream:
+                        if event["type"] == "DELETED":
+                            raise ClusterError(f"{KIND} {name} was deleted")
+                        yield event["object"]
+                except ApiException as error:
+                    if error.status != 410:  # the version is too old to go on from: begin anew
+                        raise
+                except urllib3.exceptions.HTTPError:
+                    time.sleep(1)  # a connection that broke is no news; whether the server is there, reading tells
+
+    def events(self, name: str, limit: int = 10) -> list[dict[str, Any]]:
+        """The last events that tell of the study, the newest last."""
+        with _explained(f"list events in namespace {self.namespace}", "the namespace"):
+            found = self.core_api.list_namespaced_event(
+                self.namespace,
+                field_selector=f"involvedObject.kind={KIND},involvedObject.name={name}",
+                _request_timeout=_TIMEOUT,
+            )
+        entries = [
+            {
+                "time": event.last_timestamp or event.event_time or event.metadata.creation_timestamp,
+                "type": event.type,
+                "reason": event.reason,
+                "message": event.message,
+            }
+            for event in found.items
+        ]
+        return sorted(entries, key=lambda entry: entry["time"])[-limit:]
+
+    def secret_value(self, name: str, key: str) -> str:
+        with _explained(f"read Secret {name} in namespace {self.namespace}", f"Secret {name}"):
+            secret = self.core_api.read_namespaced_secret(name, self.namespace, _request_timeout=_TIMEOUT)
+        if key not in (secret.data or {}):
+            raise ClusterError(f"Secret {name} in namespace {self.namespace} has no key {key}")
+        return base64.b64decode(secret.data[key]).decode()
+
+    @contextmanager
+    def _asking(self, verb: str, name: str) -> Iterator[None]:
+        with _explained(f"{verb} {KIND} {name} in namespace {self.namespace}", f"{KIND} {name}"):
+            yield
+
+
+def connect(context: str | None, namespace: str | None) -> Cluster:
+    """The cluster that kubectl would ask, or the one this runs in."""
+    configuration = client.Configuration()
+    configuration.retries = False  # a refused connection is told at once
+    found_namespace = None
+    try:
+        config.load_kube_config(context=context, client_configuration=configuration)
+        _, active = config.list_kube_config_contexts()
+        chosen = active if context is None else _context(context)
+        found_namespace = chosen["context"].get("namespace")
+    except (ConfigException, OSError) as error:
+        if context is not None:
+            raise WrongUse(f"--context {context}: {error}") from error
+        try:
+            config.load_incluster_config(client_configuration=configuration)
+            found_namespace = _OWN_NAMESPACE.read_text().strip()
+        except (ConfigException, OSError):
+            raise ClusterError(
+                f"no cluster to ask: {str(error).rstrip('.')}. Set KUBECONFIG or --context; "
+                "for a study on this machine add --local"
+            ) from error
+    api = client.ApiClient(configuration)
+    return Cluster(namespace or found_namespace or "default", context, CustomObjectsApi(api), CoreV1Api(api))
+
+
+def _context(name: str) -> Any:
+    contexts, _ = config.list_kube_config_contexts()
+    return next(entry for entry in contexts if entry["name"] == name)
+
+
+@contextmanager
+def _explained(doing: str, what: str) -> Iterator[None]:
+    """The API's refusals inside the block as one line each, with what to do about it."""
+    try:
+        yield
+    except ApiException as error:
+        raise explain(error, doing, what) from error
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise ClusterError(
+            f"cannot {doing}: the API server does not answer ({_short(error)}). "
+            "Check KUBECONFIG and --context, and that the cluster runs"
+        ) from error
+
+
+def explain(error: ApiException, doing: str, what: str) -> ClusterError | WrongUse:
+    said = _message(error)
+    match error.status:
+        case 401:
+            return ClusterError(f"cannot {doing}: the API server does not know you; renew your credentials")
+        case 403:
+            return ClusterError(f"cannot {doing}: forbidden. Ask for the rights ({said})")
+        case 404 if "the server could not find" in said or "page not found" in said:
+            return ClusterError(f"cannot {doing}: the cluster does not know {KIND}; install the chart first")
+        case 404:
+            return WrongUse(f"cannot {doing}: {what} is not there. Check the name and --namespace")
+        case 409 | 422:
+            return WrongUse(f"cannot {doing}: {said}")
+        case status:
+            return ClusterError(f"cannot {doing}: the API server answers {status}: {said}")
+
+
+def _message(error: ApiException) -> str:
+    import json
+
+    try:
+        return str(json.loads(error.body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.body or error.reason or "").strip()
+
+
+def _short(error: BaseException) -> str:
+    text = str(error)
+    return "connection refused" if "Connection refused" in text else text.rsplit(": ", 1)[-1].rstrip(")'\"")

@@ -1,0 +1,223 @@
+"""What a store knows of its rounds and trials, read for people: which studies there are, and their trials as rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Engine, select
+
+from tuning_cli.exceptions import WrongUse
+from tuning_store import progress, tables
+from tuning_store.claims import active_seconds
+from tuning_store.exceptions import UnknownRound, translated
+from tuning_store.progress import Progress
+from tuning_store.rounds import ROUND_ATTRIBUTE
+from tuning_store.storage import Store
+from tuning_store.tables import server_now
+from tuning_study.results import (
+    FAILURE_ATTRIBUTE,
+    METRICS_ATTRIBUTE,
+    Candidate,
+    best,
+    candidates,
+    pareto_front,
+    ranked,
+)
+from tuning_study.round import ResolvedRound
+
+LOCAL = "local"  # namespace and owner of studies that ran on this machine
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    number: int
+    worker: str
+    seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True)
+class History:
+    """A round with all its trials."""
+
+    resolved: ResolvedRound
+    progress: Progress
+    trials: Sequence[FrozenTrial]
+    workers: Mapping[int, str]  # by trial number
+    failures: Sequence[tuple[str, int]]
+    active: float  # seconds, without pauses
+
+    @property
+    def metrics(self) -> list[str]:
+        return [metric.name for metric in self.resolved.spec.metrics]
+
+    @cached_property
+    def complete(self) -> list[FrozenTrial]:
+        return [trial for trial in self.trials if trial.state is TrialState.COMPLETE]
+
+    @cached_property
+    def parameters(self) -> list[str]:
+        """Every name that a trial has used, in the order of their appearance."""
+        return list(dict.fromkeys(name for trial in self.trials for name in trial.params))
+
+    @cached_property
+    def best(self) -> FrozenTrial | None:
+        found = best(self.resolved.spec.objectives, self._candidates)
+        return self.trial(found.number) if found else None
+
+    @cached_property
+    def front(self) -> list[FrozenTrial]:
+        return [self.trial(entry.number) for entry in pareto_front(self.resolved.spec.objectives, self._candidates)]
+
+    @cached_property
+    def leaders(self) -> list[FrozenTrial]:
+        """All complete trials, the best first."""
+        return [self.trial(entry.number) for entry in ranked(self.resolved.spec.objectives, self._candidates)]
+
+    @cached_property
+    def _candidates(self) -> list[Candidate]:
+        return candidates(self.trials)
+
+    def trial(self, number: int) -> FrozenTrial:
+        return self.trials[number]
+
+
+def read(store: Store, study: str) -> History:
+    """Raises UnknownRound."""
+    standing = progress.read(store.engine).get(study)
+    if standing is None:
+        raise UnknownRound(f"the store has no study {study}")
+    loaded = store.load_study(study)
+    return History(
+        resolved=ResolvedRound.model_validate(loaded.user_attrs[ROUND_ATTRIBUTE]),
+        progress=standing,
+        trials=loaded.get_trials(deepcopy=False),
+        workers=read_workers(store.engine, study),
+        failures=progress.read_failures(store.engine, study),
+        active=read_active(store.engine, study),
+    )
+
+
+def local_studies(store: Store) -> dict[str, Progress]:
+    """The studies that ran on this machine by name, each at its newest round."""
+    found: dict[str, Progress] = {}
+    for standing in sorted(progress.read(store.engine).values(), key=lambda p: p.started_at):
+        namespace, _, rest = standing.study.partition("/")
+        if namespace == LOCAL:
+            found[rest.split("/")[0]] = standing
+    return found
+
+
+def choose(studies: Mapping[str, Progress], name: str | None) -> Progress:
+    """The study of that name; without a name, the only one. Raises WrongUse."""
+    if not studies:
+        raise WrongUse("the store holds no study yet: start one with `tuning run FILE`")
+    if name is None and len(studies) == 1:
+        return next(iter(studies.values()))
+    if name is None or name not in studies:
+        asked = "give the name of one study" if name is None else f"no study {name} in the store"
+        raise WrongUse(f"{asked}; it holds {', '.join(sorted(studies))}")
+    return studies[name]
+
+
+def read_running(engine: Engine, study: str) -> list[RunningTrial]:
+    """What each worker is at."""
+    rounds, trials, claims = tables.rounds, tables.trials, tables.claims
+    with translated(), engine.connect() as connection:
+        rows = connection.execute(
+            select(
+                trials.c.number, claims.c.worker, claims.c.attempts, trials.c.datetime_start, server_now().label("now")
+            )
+            .select_from(rounds.join(trials, trials.c.study_id == rounds.c.study_id))
+            .join(claims, claims.c.trial_id == trials.c.trial_id)
+            .where(rounds.c.study_name == study, trials.c.state == TrialState.RUNNING)
+            .order_by(trials.c.number)
+        ).all()
+    return [
+        RunningTrial(
+            row.number,
+            row.worker,
+            (row.now - row.datetime_start).total_seconds() if row.datetime_start else 0.0,
+            row.attempts,
+        )
+        for row in rows
+    ]
+
+
+def read_workers(engine: Engine, study: str) -> dict[int, str]:
+    """Who ran which trial."""
+    rounds, trials, claims = tables.rounds, tables.trials, tables.claims
+    with translated(), engine.connect() as connection:
+        rows = connection.execute(
+            select(trials.c.number, claims.c.worker)
+            .select_from(rounds.join(trials, trials.c.study_id == rounds.c.study_id))
+            .join(claims, claims.c.trial_id == trials.c.trial_id)
+            .where(rounds.c.study_name == study)
+        )
+        return {row.number: row.worker for row in rows}
+
+
+def read_active(engine: Engine, study: str) -> float:
+    """Seconds that the round has run, without its pauses."""
+    with translated(), engine.connect() as connection:
+        row = connection.execute(
+            select(tables.rounds, server_now().label("now")).where(tables.rounds.c.study_name == study)
+        ).one()
+        return active_seconds(row)
+
+
+def metrics_of(trial: FrozenTrial, history: History) -> dict[str, float]:
+    """Every metric that the trial reported; the last report of a trial that was pruned."""
+    objectives = [metric.name for metric in history.resolved.spec.objectives]
+    given: Mapping[str, float] = trial.user_attrs.get(METRICS_ATTRIBUTE) or {}
+    if not given and trial.values:
+        given = dict(zip(objectives, trial.values, strict=False))
+    if not given and trial.intermediate_values and len(objectives) == 1:
+        given = {objectives[0]: trial.intermediate_values[max(trial.intermediate_values)]}
+    return {name: float(given[name]) for name in history.metrics if name in given}
+
+
+def rows(history: History, trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
+    """Trials for scripts: plain values only."""
+    return [
+        {
+            "trial": trial.number,
+            "state": trial.state.name.capitalize() if trial.state is not TrialState.FAIL else "Failed",
+            "worker": history.workers.get(trial.number),
+            "seconds": round(trial.duration.total_seconds(), 3) if trial.duration else None,
+            "metrics": metrics_of(trial, history),
+            "feasible": feasible(trial) if trial.state is TrialState.COMPLETE else None,
+            "parameters": dict(trial.params),
+            "reason": reason_of(trial),
+        }
+        for trial in trials
+    ]
+
+
+def feasible(trial: FrozenTrial) -> bool:
+    return all(value <= 0 for value in trial.constraints.values())
+
+
+def reason_of(trial: FrozenTrial) -> str | None:
+    return str(trial.user_attrs[FAILURE_ATTRIBUTE]) if FAILURE_ATTRIBUTE in trial.user_attrs else None
+
+
+def table_rows(history: History, found: Sequence[Mapping[str, Any]]) -> list[dict[str, object]]:
+    """The same for people: a column for each metric, parameters in one, and no column that says nothing."""
+    listed = [
+        {
+            "trial": row["trial"],
+            "state": row["state"],
+            "worker": row["worker"],
+            "seconds": row["seconds"],
+            **{name: row["metrics"].get(name) for name in history.metrics},
+            **({"feasible": row["feasible"]} if history.resolved.spec.constraints else {}),
+            "parameters": row["parameters"],
+            "reason": row["reason"],
+        }
+        for row in found
+    ]
+    silent = {key for key in ("reason",) if all(row[key] is None for row in listed)}
+    return [{key: value for key, value in row.items() if key not in silent} for row in listed]

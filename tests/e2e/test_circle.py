@@ -1,0 +1,180 @@
+"""The whole circle: the exporter's metric, Prometheus's rule, Alertmanager's webhook, and round 2, once."""
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from e2e.conftest import Kubectl, eventually
+
+pytestmark = pytest.mark.cluster
+
+STUDY = """
+apiVersion: tuning.dev/v1alpha1
+kind: TuningStudy
+metadata: {name: watched}
+spec:
+  metrics: [{name: loss, direction: Minimize}]
+  parameters: [{name: x, type: Float, min: 0, max: 1}]
+  objective: {command: {command: [sh, -c], args: ["echo loss={x}"]}}
+  budget: {trials: 12}
+  workers: {replicas: 2}
+  retune:
+    triggers: [Alert]
+    cooldown: 1h
+    budget: {trials: 6}
+    warmStart: {best: 3}
+"""
+
+
+def test_a_firing_alert_starts_round_2_once(kubectl: Kubectl, system: Kubectl, tmp_path: Path) -> None:
+    kubectl.apply(STUDY)
+    kubectl.wait("watched", "Complete")
+
+    with _monitoring(system, kubectl.namespace, tmp_path):
+        eventually(lambda: _round_is_complete(kubectl, 2), 90)
+
+        status = kubectl.status("watched")
+        assert status["retune"]["reason"] == "ModelIsBad: the best loss is not good enough"
+        assert status["trials"]["summary"] == "6/6"
+        assert status["rounds"][1]["study"].endswith("/r2")
+
+        # Alertmanager repeats what still fires: the same token, told and counted, starts nothing.
+        eventually(lambda: _suppressed(kubectl), 60)
+        assert kubectl.status("watched")["round"] == 2
+
+    events = kubectl.events("watched")
+    assert [reason for reason, _ in events].count("RetuneStarted") == 1
+    assert any(reason == "RetuneSuppressed" and "Duplicate" in message for reason, message in events)
+
+
+def test_a_request_by_hand_takes_the_same_road_and_the_cooldown_holds(kubectl: Kubectl) -> None:
+    kubectl.apply(STUDY)
+    kubectl.wait("watched", "Complete")
+
+    kubectl("annotate tstudy watched tuning.dev/retune-requested=first")
+    eventually(lambda: _round_is_complete(kubectl, 2))
+    assert kubectl.status("watched")["retune"]["lastHandled"] == "first"
+
+    kubectl("annotate --overwrite tstudy watched tuning.dev/retune-requested=second")
+    eventually(lambda: _suppressed(kubectl))
+    assert kubectl.status("watched")["retune"]["reason"].startswith("Cooldown")
+    assert kubectl.status("watched")["round"] == 2
+
+
+def _round_is_complete(kubectl: Kubectl, number: int) -> None:
+    status = kubectl.status("watched")
+    assert (status["round"], status["state"]) == (number, "Complete")
+
+
+def _suppressed(kubectl: Kubectl) -> None:
+    assert kubectl.status("watched")["retune"]["suppressed"] >= 1
+
+
+@contextmanager
+def _monitoring(system: Kubectl, namespace: str, folder: Path) -> Iterator[None]:
+    """Prometheus and Alertmanager on this machine, scraping and calling the exporter through a port-forward."""
+    for program in ("prometheus", "prometheus-alertmanager"):
+        if shutil.which(program) is None:
+            pytest.fail(f"{program} is not installed: apt-get install prometheus prometheus-alertmanager")
+    token = base64.b64decode(system.get("secret tuning-exporter-token")["data"]["token"]).decode()
+    with ExitStack() as stack:
+        exporter, prometheus, alertmanager = _free_port(), _free_port(), _free_port()
+        stack.enter_context(
+            _process(
+                ["kubectl", "-n", system.namespace, "port-forward", "svc/tuning-exporter", f"{exporter}:8080"],
+                f"http://127.0.0.1:{exporter}/healthz",
+            )
+        )
+        (folder / "rules.json").write_text(json.dumps(_rules(namespace)))
+        (folder / "prometheus.json").write_text(json.dumps(_prometheus(folder, exporter, alertmanager)))
+        (folder / "alertmanager.json").write_text(json.dumps(_alertmanager(exporter, token)))
+        stack.enter_context(
+            _process(
+                ["prometheus-alertmanager", f"--config.file={folder}/alertmanager.json"]
+                + [f"--storage.path={folder}/am", f"--web.listen-address=127.0.0.1:{alertmanager}"]
+                + ["--cluster.listen-address="],
+                f"http://127.0.0.1:{alertmanager}/-/ready",
+            )
+        )
+        stack.enter_context(
+            _process(
+                ["prometheus", f"--config.file={folder}/prometheus.json", f"--storage.tsdb.path={folder}/tsdb"]
+                + [f"--web.listen-address=127.0.0.1:{prometheus}"],
+                f"http://127.0.0.1:{prometheus}/-/ready",
+            )
+        )
+        yield
+
+
+def _rules(namespace: str) -> object:
+    rule = {
+        "alert": "ModelIsBad",
+        "expr": f'tuning_study_best_value{{namespace="{namespace}", study="watched", metric="loss"}} > -1',
+        "annotations": {"summary": "the best loss is not good enough"},
+    }
+    return {"groups": [{"name": "test", "interval": "1s", "rules": [rule]}]}
+
+
+def _prometheus(folder: Path, exporter: int, alertmanager: int) -> object:
+    return {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [f"{folder}/rules.json"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]},
+        "scrape_configs": [
+            {
+                "job_name": "tuning",
+                "honor_labels": True,
+                "static_configs": [{"targets": [f"127.0.0.1:{exporter}"]}],
+            }
+        ],
+    }
+
+
+def _alertmanager(exporter: int, token: str) -> object:
+    webhook = {
+        "url": f"http://127.0.0.1:{exporter}/alerts",
+        "http_config": {"authorization": {"type": "Bearer", "credentials": token}},
+    }
+    return {
+        "route": {
+            "receiver": "tuning",
+            "group_by": ["namespace", "study"],
+            "group_wait": "1s",
+            "group_interval": "2s",
+            "repeat_interval": "3s",
+        },
+        "receivers": [{"name": "tuning", "webhook_configs": [webhook]}],
+    }
+
+
+@contextmanager
+def _process(command: list[str], ready: str) -> Iterator[None]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                urllib.request.urlopen(ready, timeout=2).close()
+                break
+            except OSError as error:
+                assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
+                assert time.monotonic() < deadline, f"{command[0]} is not ready: {error}"
+                time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
