@@ -23,8 +23,12 @@ class Actor:
     def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
         self._settings, self._cluster, self._stores = settings, cluster, stores
 
-    async def act(self, action: Action, study: Study, location: Location) -> list[Note]:
+    async def act(self, action: Action, study: Study, location: Location | None) -> list[Note]:
         """Do one action; returns what else a person should know. Raises StoreError and ClusterError."""
+        if isinstance(action, plan.RemoveWorkers):
+            await self._cluster.delete_job(study.namespace, names.round_name(study.name, action.number))
+            return []
+        assert location is not None  # a plan without a store has no other actions
         match action:
             case StartRound():
                 await self._cluster.apply(round_config_map(action.resolved))
@@ -38,8 +42,6 @@ class Actor:
             case plan.ScaleWorkers(of, replicas, suspended):
                 spec = {"parallelism": replicas, "completions": replicas, "suspend": suspended}
                 await self._cluster.patch_job(study.namespace, names.round_name(study.name, of), spec)
-            case plan.RemoveWorkers(of):
-                await self._cluster.delete_job(study.namespace, names.round_name(study.name, of))
             case _:
                 await self._stores.call(self._change_round, action, study, location)
         return []

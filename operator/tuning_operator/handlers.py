@@ -19,7 +19,7 @@ _REQUEST_TIMEOUT = 30.0  # seconds
 async def watch(loops: Loops, identity: str, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
     """Watch studies and their Jobs until `stop` is set."""
     await kopf.operator(
-        registry=_registry(loops),
+        registry=_registry(loops, clusterwide=not namespaces),
         settings=_settings(),
         identity=identity,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         standalone=True,
@@ -29,7 +29,7 @@ async def watch(loops: Loops, identity: str, namespaces: tuple[str, ...], stop: 
     )
 
 
-def _registry(loops: Loops) -> kopf.OperatorRegistry:
+def _registry(loops: Loops, clusterwide: bool) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
@@ -39,6 +39,12 @@ def _registry(loops: Loops) -> kopf.OperatorRegistry:
     @kopf.on.event("batch", "v1", "jobs", labels={names.STUDY_LABEL: kopf.PRESENT}, registry=registry)
     async def job_seen(type: str | None, body: kopf.Body, **_: Any) -> None:
         loops.saw_job(_plain(body), deleted=type == "DELETED")
+
+    if clusterwide:  # else the operator may not watch namespaces
+
+        @kopf.on.event("", "v1", "namespaces", registry=registry)
+        async def namespace_seen(body: kopf.Body, **_: Any) -> None:
+            loops.saw_namespace(body["metadata"]["name"], ends="deletionTimestamp" in body["metadata"])
 
     @kopf.on.login(registry=registry)
     def login(**kwargs: Any) -> kopf.ConnectionInfo | None:

@@ -152,11 +152,7 @@ def _merged(base: Any, over: Any) -> Any:
     """`over` laid on `base`: objects by key, lists of named objects by name, all else replaced."""
     if isinstance(base, dict) and isinstance(over, Mapping):
         return base | {key: _merged(base.get(key), value) for key, value in over.items()}
-    if (
-        isinstance(base, list)
-        and isinstance(over, list)
-        and all("name" in e for e in base + over if isinstance(e, dict))
-    ):
+    if _named(base) and _named(over):
         by_name = {entry["name"]: entry for entry in base}
         for entry in over:
             by_name[entry["name"]] = _merged(by_name.get(entry["name"]), entry)

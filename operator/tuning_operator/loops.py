@@ -37,6 +37,7 @@ class Loops:
         self._reconciler: Reconciler | None = None
         self._studies: dict[Key, Mapping[str, Any]] = {}
         self._jobs: dict[Key, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+        self._ending: set[str] = set()  # namespaces
         self._loops: dict[Key, _Loop] = {}
 
     def uids(self) -> set[str]:
@@ -75,6 +76,12 @@ class Loops:
         if key in self._loops:
             self._loops[key].wake.set()
 
+    def saw_namespace(self, name: str, ends: bool) -> None:
+        (self._ending.add if ends else self._ending.discard)(name)
+        for key, loop in self._loops.items():
+            if ends and key[0] == name:
+                loop.wake.set()
+
     def _start(self, key: Key, body: Mapping[str, Any]) -> None:
         uid = body["metadata"]["uid"]
         loop = self._loops.get(key)
@@ -112,7 +119,9 @@ class Loops:
     async def _look(self, key: Key, loop: _Loop) -> timedelta:
         assert self._reconciler is not None
         began = time.perf_counter()
-        _, wait = await self._reconciler.reconcile(self._studies[key], self._jobs[key], loop.memory)
+        wait = await self._reconciler.reconcile(
+            self._studies[key], self._jobs[key], loop.memory, namespace_ends=key[0] in self._ending
+        )
         metrics.looked(time.perf_counter() - began)
         return wait
 

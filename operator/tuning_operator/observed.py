@@ -66,6 +66,7 @@ class Observed:
     now: datetime
     study: Study
     store: StoreProblem | None = None
+    namespace_ends: bool = False
     shared_role: bool = False
     progress: Progress | None = None  # of the current round; None before its first start
     job: JobView | None = None

@@ -125,6 +125,8 @@ class _Draft:
 
 def plan(observed: Observed) -> Plan:
     draft = _Draft(observed, observed.study.status)
+    if observed.namespace_ends:
+        return _let_namespace_end(draft)
     draft.set(observed_generation=observed.study.generation)
     spec = observed.study.spec
     if spec is None:
@@ -140,8 +142,7 @@ def plan(observed: Observed) -> Plan:
     if progress is None:
         reason = draft.status.rounds[-1].reason if draft.status.round else CREATED
         return _start_round(draft, spec, max(1, draft.status.round), reason)
-    at_rest = progress.over is not None or spec.suspend
-    if at_rest and progress.digest != spec_digest(spec):
+    if (_has_ended(draft) or spec.suspend) and progress.digest != spec_digest(spec):
         return _start_round(draft, spec, draft.status.round + 1, SPEC_CHANGED)
     request = _new_request(observed)
     if request is not None and _takes(draft, spec, request):
@@ -152,11 +153,20 @@ def plan(observed: Observed) -> Plan:
     _count(draft, spec)
     if progress.over is not None:
         return _end_round(draft, progress.over)
-    if _workers_are_hopeless(draft):
+    if _workers_were_given_up(draft) or _workers_are_hopeless(draft):
         return draft.done()
     if spec.suspend:
         return _suspend(draft)
     return _run(draft, spec)
+
+
+def _let_namespace_end(draft: _Draft) -> Plan:
+    """A namespace's end takes pods first, but the Job controller holds a pod until its replacement is there, which
+    the namespace refuses: without the Job both are free."""
+    job = draft.observed.job
+    if job is not None and not job.deleting:
+        draft.actions.append(RemoveWorkers(draft.status.round))
+    return draft.done()
 
 
 def _refuse(draft: _Draft) -> Plan:
@@ -251,7 +261,7 @@ def _takes(draft: _Draft, spec: TuningStudySpec, request: Request) -> bool:
         spec.retune,
         draft.status.retune,
         now=draft.observed.now,
-        running=progress is None or progress.over is None,
+        running=not _has_ended(draft),
         suspended=spec.suspend,
     )
     draft.set(retune=answered(draft.status.retune, request, verdict, draft.observed.now))
@@ -395,11 +405,27 @@ def _ending(observed: Observed, over: Over) -> str:
             return tally
 
 
+def _has_ended(draft: _Draft) -> bool:
+    """Whether the round takes no more trials, and another may start."""
+    progress = draft.observed.progress
+    return draft.status.state == "Failed" or (progress is not None and progress.over is not None)
+
+
+def _workers_were_given_up(draft: _Draft) -> bool:
+    """Whether the round failed for its workers, and nobody has changed the manifest since."""
+    failed = draft.status.condition("Failed")
+    return (
+        failed is not None
+        and (failed.status, failed.reason) == ("True", why.WORKERS_FAILED)
+        and failed.observed_generation == draft.observed.study.generation
+    )
+
+
 def _workers_are_hopeless(draft: _Draft) -> bool:
     """Whether the Job gave up, or its pods fail again and again without ending a single trial."""
     job, progress = draft.observed.job, draft.observed.progress
     assert progress is not None
-    if job is None:
+    if job is None or job.deleting:
         return False
     no_trial_ended = progress.counts.used + progress.counts.failed == 0
     if job.finished == "Failed" or (no_trial_ended and job.failed >= _HOPELESS * job.parallelism):

@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 # What changes with every trial is written rarely: more often while the study is young.
 _QUIET = {"trials", "best", "pareto", "workers", "phase"}
+_AFTER_ACTIONS = timedelta(seconds=0.2)
 _AT_REST = {"Suspended", "Complete", "Failed"}  # few changes are left, and the last of each must show
 _MIN_PAUSE, _MAX_PAUSE, _SHARE_OF_AGE = timedelta(seconds=5), timedelta(seconds=60), 0.2
 
@@ -36,20 +37,25 @@ class Reconciler:
         self._actor = Actor(settings, cluster, stores)
 
     async def reconcile(
-        self, body: Mapping[str, Any], jobs: Mapping[str, Mapping[str, Any]], memory: Memory
-    ) -> tuple[TuningStudyStatus, timedelta]:
-        """Bring one study a step further. Returns its status, and when to look again if nothing happens."""
+        self,
+        body: Mapping[str, Any],
+        jobs: Mapping[str, Mapping[str, Any]],
+        memory: Memory,
+        *,
+        namespace_ends: bool = False,
+    ) -> timedelta:
+        """Bring one study a step further. Returns when to look again if nothing happens."""
         study = read_study(body)
         if memory.status is not None:  # ours is newer than what the watch has shown so far
             study = replace(study, status=memory.status)
         job = jobs.get(names.round_name(study.name, max(1, study.status.round)))
         due = _progress_is_due(study.status, memory)
         observed, location = await self._observer.observe(study, job, memory, results=due)
+        observed = replace(observed, namespace_ends=namespace_ends)
         decided = plan(observed)
         notes = list(decided.notes)
         try:
             for action in decided.actions:
-                assert location is not None  # a plan without a store has no actions
                 log.info("acting", namespace=study.namespace, study=study.name, action=type(action).__name__)
                 notes += await self._actor.act(action, study, location)
                 memory.acted_at = time.monotonic()
@@ -58,8 +64,8 @@ class Reconciler:
             notes = list(decided.notes)
         await self._tell(study, observed, decided, notes, memory, due)
         if decided.actions:
-            return decided.status, timedelta(seconds=0.2)
-        return decided.status, self._settings.poll if decided.poll else self._settings.resync
+            return _AFTER_ACTIONS
+        return self._settings.poll if decided.poll else self._settings.resync
 
     async def _tell(
         self, study: Study, observed: Observed, decided: Plan, notes: list[Note], memory: Memory, due: bool

@@ -37,10 +37,16 @@ class Board:
 
     def __init__(self, url: str) -> None:
         self.engine: Engine = create_engine(driver_url(url), **engine_arguments(url))
-        self.schemas: set[str | None] = set()
+        self._schemas: set[str | None] = set()
         self._snapshot: Mapping[str, Progress] = {}
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
+
+    def add(self, schema: str | None) -> None:
+        """Read this schema too; what was read without it says nothing of its rounds."""
+        if schema not in self._schemas:
+            self._schemas.add(schema)
+            self._read_at = float("-inf")
 
     def engine_for(self, schema: str | None) -> Engine:
         """The same connections, with a tenant's schema in every statement."""
@@ -51,7 +57,7 @@ class Board:
         async with self._lock:
             if self._read_at < not_before:
                 began = time.monotonic()
-                schemas = sorted(self.schemas, key=str)
+                schemas = sorted(self._schemas, key=str)
                 self._snapshot = await asyncio.to_thread(progress.read, self.engine, schemas)
                 self._read_at = began
         return self._snapshot.get(study)
@@ -70,7 +76,7 @@ class Stores:
             location = await self._brought(namespace, storage)
         else:
             location = self._tenants.get(namespace) or await self._tenant(namespace)
-        self.board(location).schemas.add(location.schema)
+        self.board(location).add(location.schema)
         return location
 
     def board(self, location: Location) -> Board:

@@ -82,10 +82,8 @@ def system() -> Kubectl:
     if not os.environ.get("KUBECONFIG"):
         pytest.skip("KUBECONFIG names no cluster")
     extra = shlex.split(os.environ.get("TUNING_HELM_ARGS", ""))
-    run(
-        ["helm", "upgrade", "--install", "tuning", "charts/tuning-operator", "-n", SYSTEM, "--create-namespace"]
-        + ["--wait", "--timeout", "3m", *extra]
-    )
+    install = f"helm upgrade --install tuning charts/tuning-operator -n {SYSTEM} --create-namespace --wait --timeout 3m"
+    run([*shlex.split(install), *extra])
     return Kubectl(SYSTEM)
 
 
@@ -95,5 +93,7 @@ def kubectl(system: Kubectl) -> Iterator[Kubectl]:
     name = f"e2e-{secrets.token_hex(3)}"
     run(["kubectl", "create", "namespace", name])
     run(["kubectl", "label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted"])
-    yield Kubectl(name)
+    client = Kubectl(name)
+    yield client
+    client("delete tstudy --all --timeout=30s")  # a namespace alone takes its Jobs' pods first, and waits for them
     run(["kubectl", "delete", "namespace", name, "--wait=false"])

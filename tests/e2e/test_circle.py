@@ -2,16 +2,17 @@
 
 import base64
 import json
+import shlex
 import shutil
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+
 from e2e.conftest import Kubectl, eventually
 
 pytestmark = pytest.mark.cluster
@@ -89,7 +90,7 @@ def _monitoring(system: Kubectl, namespace: str, folder: Path) -> Iterator[None]
         exporter, prometheus, alertmanager = _free_port(), _free_port(), _free_port()
         stack.enter_context(
             _process(
-                ["kubectl", "-n", system.namespace, "port-forward", "svc/tuning-exporter", f"{exporter}:8080"],
+                f"kubectl -n {system.namespace} port-forward svc/tuning-exporter {exporter}:8080",
                 f"http://127.0.0.1:{exporter}/healthz",
             )
         )
@@ -98,16 +99,15 @@ def _monitoring(system: Kubectl, namespace: str, folder: Path) -> Iterator[None]
         (folder / "alertmanager.json").write_text(json.dumps(_alertmanager(exporter, token)))
         stack.enter_context(
             _process(
-                ["prometheus-alertmanager", f"--config.file={folder}/alertmanager.json"]
-                + [f"--storage.path={folder}/am", f"--web.listen-address=127.0.0.1:{alertmanager}"]
-                + ["--cluster.listen-address="],
+                f"prometheus-alertmanager --config.file={folder}/alertmanager.json --storage.path={folder}/am"
+                f" --web.listen-address=127.0.0.1:{alertmanager} --cluster.listen-address=",
                 f"http://127.0.0.1:{alertmanager}/-/ready",
             )
         )
         stack.enter_context(
             _process(
-                ["prometheus", f"--config.file={folder}/prometheus.json", f"--storage.tsdb.path={folder}/tsdb"]
-                + [f"--web.listen-address=127.0.0.1:{prometheus}"],
+                f"prometheus --config.file={folder}/prometheus.json --storage.tsdb.path={folder}/tsdb"
+                f" --web.listen-address=127.0.0.1:{prometheus}",
                 f"http://127.0.0.1:{prometheus}/-/ready",
             )
         )
@@ -156,22 +156,21 @@ def _alertmanager(exporter: int, token: str) -> object:
 
 
 @contextmanager
-def _process(command: list[str], ready: str) -> Iterator[None]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _process(command: str, ready: str) -> Iterator[None]:
+    process = subprocess.Popen(shlex.split(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urllib.request.urlopen(ready, timeout=2).close()
-                break
-            except OSError as error:
-                assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
-                assert time.monotonic() < deadline, f"{command[0]} is not ready: {error}"
-                time.sleep(0.1)
+        eventually(lambda: _answers(ready), 30)
         yield
     finally:
         process.terminate()
         process.wait(20)
+
+
+def _answers(url: str) -> None:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except OSError as error:
+        raise AssertionError(f"{url} does not answer: {error}") from error
 
 
 def _free_port() -> int:

@@ -1,6 +1,7 @@
 """The other objectives, on the cluster: python from a ConfigMap, a command, and tables from a volume."""
 
 import pytest
+
 from e2e.conftest import Kubectl
 
 pytestmark = pytest.mark.cluster
@@ -45,7 +46,7 @@ def test_a_command_reaches_its_goal_and_stops(kubectl: Kubectl) -> None:
 
 def test_a_csv_from_a_volume_with_two_objectives_and_a_constraint(kubectl: Kubectl) -> None:
     rows = "\n".join(f"{i % 7},{i % 3},{int(i % 7 > 3)}" for i in range(120))
-    kubectl("create configmap table --from-file=data.csv=/dev/stdin", f"a,b,y\n{rows}\n")
+    kubectl("create configmap table --from-file=data.csv=/dev/stdin", f"a,b,label\n{rows}\n")
     kubectl.apply(
         HEAD
         + """
@@ -57,7 +58,7 @@ def test_a_csv_from_a_volume_with_two_objectives_and_a_constraint(kubectl: Kubec
   objective:
     sklearn:
       steps: [{class: sklearn.tree.DecisionTreeClassifier}]
-      dataset: {csv: {path: /data/data.csv, target: y}}
+      dataset: {csv: {path: /data/data.csv, target: label}}
       crossValidation: {folds: 3}
   strategy: {sampler: {type: NSGAII, options: {populationSize: 8}}}
   budget: {trials: 16}

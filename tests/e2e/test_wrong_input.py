@@ -1,10 +1,11 @@
 """What only the worker or the store can find wrong: the condition says what to do, and nothing goes on."""
 
+import json
 from typing import Any
 
 import pytest
+
 from e2e.conftest import Kubectl, eventually
-from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.cluster
 
@@ -22,11 +23,7 @@ def manifest(**changes: Any) -> str:
         "metadata": {"name": "wrong"},
         "spec": spec | changes,
     }
-    import io
-
-    text = io.StringIO()
-    YAML().dump(document, text)
-    return text.getvalue()
+    return json.dumps(document)
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,8 @@ def _structural(node: Any, definitions: dict[str, Any]) -> Any:
         outer = {key: value for key, value in node.items() if key != "anyOf"}
         return _structural({**given, **outer}, definitions)
     schema = {key: _field(key, value, definitions) for key, value in node.items() if _kept(key, value)}
+    if "const" in schema:  # a choice of one; Kubernetes knows only enum
+        schema["enum"] = [schema.pop("const")]
     if "exclusiveMinimum" in schema:  # OpenAPI 3.0 writes it as a flag
         schema |= {"minimum": schema["exclusiveMinimum"], "exclusiveMinimum": True}
     return schema

@@ -15,10 +15,13 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 def parse_duration(text: object) -> timedelta:
     if isinstance(text, timedelta):
         return text
-    if not isinstance(text, str) or not re.match(_PATTERN, text):
+    if not isinstance(text, str) or not re.fullmatch(_PATTERN, text):
         raise InvalidDuration(f"{text!r} is not a duration; write a number and a unit, such as 90s, 10m or 1h30m")
     parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
-    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    except OverflowError as error:
+        raise InvalidDuration(f"{text!r} is longer than time itself; write a duration such as 90s, 10m or 1h30m") from error
 
 
 def format_duration(duration: timedelta) -> str:

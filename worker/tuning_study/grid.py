@@ -1,6 +1,7 @@
 """A grid that many workers walk together: each takes a point that no trial has, conditions respected."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import optuna
@@ -9,9 +10,11 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning_study import space
+from tuning_study.exceptions import InvalidStudy
 from tuning_study.spec import Parameter
 
 _POINT = "tuning:grid_point"
+_MOST_POINTS = 100_000  # no study walks more, and each worker holds them all
 
 
 class SharedGridSampler(BaseSampler):
@@ -19,18 +22,24 @@ class SharedGridSampler(BaseSampler):
     history still take different points. A point whose trial failed is left again."""
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
-        self._points = list(space.grid(parameters))
+        self._points = list(islice(space.grid(parameters), _MOST_POINTS + 1))
+        if len(self._points) > _MOST_POINTS:
+            advice = "take larger steps, fewer parameters, or another sampler"
+            raise InvalidStudy([f"strategy: a grid of more than {_MOST_POINTS} points: {advice}"])
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        if _POINT in trial.system_attrs or "fixed_params" in trial.system_attrs:
+        if _POINT in trial.system_attrs:
             return
+        fixed = trial.system_attrs.get("fixed_params", {})  # of a point that was given: complete it from the grid
+        fitting = [index for index, point in enumerate(self._points) if point.items() >= fixed.items()]
+        candidates = fitting or range(len(self._points))
         taken = {
             other.system_attrs.get(_POINT)
             for other in study.get_trials(
                 deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
             )
         }
-        left = [index for index in range(len(self._points)) if index not in taken] or list(range(len(self._points)))
+        left = [index for index in candidates if index not in taken] or candidates
         study._storage.set_trial_system_attr(trial._trial_id, _POINT, left[trial.number % len(left)])
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:

@@ -1,7 +1,7 @@
 """The search space: parameters to Optuna distributions, conditions resolved, points clipped into range."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -127,17 +127,21 @@ def _nearest(parameter: Parameter, given: Scalar) -> Scalar:
     bounded = min(max(float(given), parameter.min), parameter.max)
     if parameter.step is not None:
         steps = min(round((bounded - parameter.min) / parameter.step), _steps(parameter))
-        bounded = parameter.min + steps * parameter.step
+        bounded = _at(parameter, steps)
     return round(bounded) if parameter.type == "Int" else bounded
 
 
-def _every_value(parameter: Parameter) -> list[Scalar]:
+def _every_value(parameter: Parameter) -> Iterable[Scalar]:
     if parameter.type == "Categorical":
-        return list(parameter.values or [])
-    assert parameter.min is not None  # a rule of Parameter
-    step = parameter.step or 1
-    values = [parameter.min + index * step for index in range(_steps(parameter) + 1)]
-    return [int(value) for value in values] if parameter.type == "Int" else list(values)
+        return parameter.values or []
+    values = (_at(parameter, index) for index in range(_steps(parameter) + 1))
+    return (int(value) for value in values) if parameter.type == "Int" else values
+
+
+def _at(parameter: Parameter, index: int) -> float:
+    """The value `index` steps above min; a sum of floats may pass max by its last digit."""
+    assert parameter.min is not None and parameter.max is not None  # a rule of Parameter
+    return min(parameter.min + index * (parameter.step or 1), parameter.max)
 
 
 def _steps(parameter: Parameter) -> int:

@@ -15,6 +15,7 @@ Scalar = str | int | float | bool | None
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_./-]*$")]
 ParameterName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+Number = Annotated[float, Field(allow_inf_nan=False)]  # JSON has no others
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
 # What Kubernetes or a library defines better than a copy here could.
@@ -47,7 +48,7 @@ class Metric(Model):
     direction: Literal["Maximize", "Minimize"] | None = Field(
         None, description="Makes the metric an objective. Without it the metric is recorded only."
     )
-    goal: float | None = Field(None, description="The study stops when one trial reaches every objective's goal.")
+    goal: Number | None = Field(None, description="The study stops when one trial reaches every objective's goal.")
 
     rules = (
         Rule(
@@ -60,8 +61,8 @@ class Metric(Model):
 
 class Constraint(Model):
     metric: MetricName
-    min: float | None = None
-    max: float | None = None
+    min: Number | None = None
+    max: Number | None = None
 
     rules = (
         Rule(
@@ -85,9 +86,9 @@ class When(Model):
 class Parameter(Model):
     name: ParameterName
     type: Literal["Float", "Int", "Categorical"]
-    min: float | None = None
-    max: float | None = None
-    step: float | None = Field(None, gt=0)
+    min: Number | None = None
+    max: Number | None = None
+    step: Number | None = Field(None, gt=0)
     scale: Literal["Linear", "Log"] | None = None
     values: ScalarList | None = None
     when: When | None = None
@@ -354,7 +355,11 @@ class TuningStudySpec(Model):
 
     @model_validator(mode="after")
     def _keys_are_unique(self) -> Self:
-        for place, entries in (("metrics", self.metrics), ("parameters", self.parameters)):
+        for place, entries in (
+            ("metrics", self.metrics),
+            ("parameters", self.parameters),
+            ("strategy.phases", self.strategy.phases or []),
+        ):
             names = [entry.name for entry in entries]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:

@@ -10,6 +10,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from tuning_study.exceptions import InvalidStudy
+from tuning_study.gaussian_process import GaussianProcessSampler
 from tuning_study.grid import SharedGridSampler
 from tuning_study.spec import Phase, Pruner, Sampler, TuningStudySpec
 
@@ -18,7 +19,7 @@ _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
     "QMC": optuna.samplers.QMCSampler,
     "TPE": optuna.samplers.TPESampler,
     "CmaEs": optuna.samplers.CmaEsSampler,
-    "GP": optuna.samplers.GPSampler,
+    "GP": GaussianProcessSampler,
     "NSGAII": optuna.samplers.NSGAIISampler,
     "NSGAIII": optuna.samplers.NSGAIIISampler,
 }
@@ -33,7 +34,6 @@ _DEFAULTS: Mapping[str, dict[str, Any]] = {
     "Percentile": {"percentile": 25.0},
     "QMC": {"scramble": True, "warn_asynchronous_seeding": False, "warn_independent_sampling": False},
     "CmaEs": {"warn_independent_sampling": False},
-    "GP": {"warn_independent_sampling": False},
 }
 # Python objects, or ours to give: no text in a manifest can stand for them.
 _NOT_OPTIONS = frozenset(
