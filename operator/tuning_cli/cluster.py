@@ -86,12 +86,12 @@ class Cluster:
                 except urllib3.exceptions.HTTPError:
                     time.sleep(1)  # a connection that broke is no news; whether the server is there, reading tells
 
-    def events(self, name: str, limit: int = 10) -> list[dict[str, Any]]:
-        """The last events that tell of the study, the newest last."""
+    def events(self, uid: str, limit: int = 10) -> list[dict[str, Any]]:
+        """The last events that tell of the study, not of an earlier one of its name; the newest last."""
         with _explained(f"list events in namespace {self.namespace}", "the namespace"):
             found = self.core_api.list_namespaced_event(
                 self.namespace,
-                field_selector=f"involvedObject.kind={KIND},involvedObject.name={name}",
+                field_selector=f"involvedObject.kind={KIND},involvedObject.uid={uid}",
                 _request_timeout=_TIMEOUT,
             )
         entries = [

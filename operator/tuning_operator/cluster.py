@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -12,7 +13,7 @@ from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 
 from tuning_operator import names
-from tuning_operator.exceptions import ClusterError, Conflict, Forbidden, NotFound, Unavailable
+from tuning_operator.exceptions import ClusterError, Conflict, Forbidden, Invalid, NotFound, Unavailable
 from tuning_study.spec import API_VERSION, GROUP, KIND, PLURAL, VERSION
 
 P = ParamSpec("P")
@@ -35,10 +36,18 @@ def _translated(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corout
 
 
 def _ours(error: ApiException) -> ClusterError:
-    kinds: dict[int, type[ClusterError]] = {404: NotFound, 409: Conflict, 403: Forbidden}
+    kinds: dict[int, type[ClusterError]] = {400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
     passing = error.status == 429 or error.status is None or error.status >= 500
     kind = Unavailable if passing else kinds.get(error.status, ClusterError)
-    return kind(f"{error.status} {error.reason}: {(error.body or '')[:500]}", error.status or 0)
+    return kind(f"{error.status} {error.reason}: {_message(error.body or '')[:1000]}", error.status or 0)
+
+
+def _message(body: str) -> str:
+    """What the server says for people, without the rest of its answer."""
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body
 
 
 def _study_path(namespace: str, name: str) -> str:

@@ -24,6 +24,7 @@ ROUND_ENDED: Final = "RoundEnded"
 NOT_STARTED: Final = "NotStarted"  # waits for its manifest or the store
 SUSPENDED: Final = "Suspended"  # spec.suspend is true
 RESUMED: Final = "Resumed"
+WORKERS_REFUSED: Final = "WorkersRefused"  # the API server does not take the worker Job: spec.workers is wrong
 
 # Failed
 WORKERS_FAILED: Final = "WorkersFailed"  # the worker Job failed, or its pods fail without finishing a trial
@@ -31,6 +32,7 @@ NOT_FAILED: Final = "NotFailed"
 # Complete and Failed also carry budget.Over's reasons: BudgetUsed, DurationUsed, GoalReached, TooManyFailures
 
 # Events alone
+SCALED: Final = "Scaled"  # spec.workers.replicas changed
 BUDGET_CHANGED: Final = "BudgetChanged"
 TRIALS_PUT_BACK: Final = "TrialsPutBack"  # their pod is gone; charged to nobody
 TRIAL_ENDED_POD: Final = "TrialEndedPod"  # a trial brought its own pod down, and failed

@@ -6,6 +6,7 @@ OperatorError
 │   ├── NotFound
 │   ├── Conflict
 │   ├── Forbidden
+│   ├── Invalid         what was asked for makes no sense to it
 │   └── Unavailable     no answer, or one that asks to come back later
 └── SecretUnusable      the Secret with a store's URL cannot be read or lacks its key
 """
@@ -37,6 +38,10 @@ class Conflict(ClusterError):
 
 class Forbidden(ClusterError):
     """403"""
+
+
+class Invalid(ClusterError):
+    """400 or 422: will not be taken, however often it is asked for."""
 
 
 class Unavailable(ClusterError):

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,7 @@ def _pod(resolved: ResolvedRound, name: str, defaults: WorkerDefaults) -> dict[s
                 "image": workers.image or defaults.image,
                 "imagePullPolicy": defaults.image_pull_policy,
                 "command": ["python", "-m", "tuning_worker"],
-                "env": [*_environment(workers, defaults, bool(code)), *workers.env],
+                "env": _last_of_each_name([*_environment(workers, defaults, bool(code)), *workers.env]),
                 "resources": workers.resources,
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -139,6 +139,11 @@ def _code_volume(resolved: ResolvedRound) -> list[dict[str, Any]]:
     if python is None or python.config_map is None:
         return []
     return [{"name": "code", "configMap": {"name": python.config_map}}]
+
+
+def _last_of_each_name(variables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The API server takes no name twice."""
+    return list({variable.get("name"): variable for variable in variables}.values())
 
 
 def _whole_cpus(resources: Mapping[str, Any]) -> int:

@@ -1,6 +1,7 @@
 """Reads everything that a decision about one study needs, from the watch's caches, the store and, rarely, the API."""
 
 import importlib.metadata
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -71,7 +72,12 @@ class Observer:
         self, study: Study, job: Mapping[str, Any] | None, memory: Memory, *, results: bool
     ) -> tuple[Observed, Location | None]:
         """The study's situation. `results` asks for the best trials too, which cost a read of the round's values."""
-        observed = Observed(now=datetime.now(UTC), study=study, job=job_view(job) if job else None, versions=VERSIONS)
+        observed = Observed(
+            now=datetime.now(UTC).replace(microsecond=0),
+            study=study,
+            job=job_view(job) if job else None,
+            versions=VERSIONS,
+        )
         if study.spec is None:
             return observed, None
         try:
@@ -174,7 +180,14 @@ def _describe(location: Location, study: str, number: int, feasible: bool, spec:
     )
     return Best(
         trial=number,
-        metrics=[MetricValue(name=m.name, value=reported[m.name]) for m in spec.metrics if m.name in reported],
+        metrics=[
+            MetricValue(name=m.name, value=reported[m.name]) for m in spec.metrics if _is_told(reported.get(m.name))
+        ],
         parameters=[ParameterValue(name=name, value=str(value)[:512]) for name, value in trial.params.items()],
         feasible=feasible,
     )
+
+
+def _is_told(value: float | None) -> bool:
+    """Whether a metric was reported, and as a number that JSON has: it knows neither infinity nor NaN."""
+    return value is not None and math.isfinite(value)

@@ -160,6 +160,18 @@ def plan(observed: Observed) -> Plan:
     return _run(draft, spec)
 
 
+def refused(observed: Observed, decided: Plan, problem: str) -> Plan:
+    """What to tell, beyond `decided`, when the API server does not take what it wanted to make; once, not each time."""
+    before = observed.study.status.condition("Running")
+    others = [entry for entry in decided.status.conditions if entry.type != "Running"]
+    draft = _Draft(observed, decided.status)
+    draft.set(conditions=[*others, before] if before is not None else others)
+    if before is None or before.reason != why.WORKERS_REFUSED:
+        draft.notes.append(Note(why.WORKERS_REFUSED, problem, "Warning"))
+    draft.condition("Running", "False", why.WORKERS_REFUSED, problem)
+    return draft.done()
+
+
 def _let_namespace_end(draft: _Draft) -> Plan:
     """A namespace's end takes pods first, but the Job controller holds a pod until its replacement is there, which
     the namespace refuses: without the Job both are free."""
@@ -470,6 +482,8 @@ def _run(draft: _Draft, spec: TuningStudySpec) -> Plan:
         draft.actions.append(RemoveWorkers(draft.status.round))
     elif job.parallelism != replicas or job.suspended:
         draft.actions.append(ScaleWorkers(draft.status.round, replicas, suspended=False))
+        if job.parallelism != replicas:
+            draft.notes.append(Note(why.SCALED, f"from {job.parallelism} to {replicas} workers"))
     if draft.status.state == "Suspended":
         draft.notes.append(Note(why.RESUMED, f"{replicas} workers go on"))
     if draft.status.state in ("Complete", "Failed"):

@@ -11,10 +11,10 @@ import structlog
 from tuning_operator import metrics, names
 from tuning_operator.act import Actor
 from tuning_operator.cluster import Cluster
-from tuning_operator.exceptions import SecretUnusable
+from tuning_operator.exceptions import Forbidden, Invalid, SecretUnusable
 from tuning_operator.observe import Memory, Observer, read_study, store_problem
 from tuning_operator.observed import Observed, Study
-from tuning_operator.plan import Note, Plan, plan
+from tuning_operator.plan import Note, Plan, plan, refused
 from tuning_operator.retune import parse_request
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Stores
@@ -62,6 +62,9 @@ class Reconciler:
         except (StoreError, SecretUnusable) as error:
             decided = plan(replace(observed, store=store_problem(error)))
             notes = list(decided.notes)
+        except (Invalid, Forbidden) as error:
+            decided = refused(observed, decided, str(error))
+            notes += decided.notes
         await self._tell(study, observed, decided, notes, memory, due)
         if decided.actions:
             return _AFTER_ACTIONS

@@ -1,10 +1,12 @@
 """A round's row in the store: made with its Optuna study, changed in flight, dropped with its history."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from tuning_store.claims import active_seconds
@@ -46,7 +48,9 @@ def start(
             if connection.execute(select(rounds.c.study_id).where(rounds.c.study_id == study._study_id)).first():
                 return study._study_id
         study.set_user_attr(ROUND_ATTRIBUTE, resolved.manifest())
-        study.set_metric_names([metric.name for metric in resolved.spec.objectives])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names([metric.name for metric in resolved.spec.objectives])
         for point in points:
             study.enqueue_trial(point, skip_if_exists=True)
         with store.engine.begin() as connection:

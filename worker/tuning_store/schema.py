@@ -1,7 +1,12 @@
 """Makes the tables, once and before any worker starts: Optuna's own first start is a race."""
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, inspect, text
+from sqlalchemy.engine import make_url
 
 from tuning_store import tables
 from tuning_store.exceptions import translated
@@ -16,7 +21,7 @@ def create(url: str, schema: str | None = None) -> None:
     arguments = engine_arguments(url, schema)
     engine = create_engine(url, **arguments)
     try:
-        with translated(), engine.begin() as connection:
+        with _alone(url), translated(), engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             # Optuna uses connections of its own, so what it made is only seen by looking with another one.
@@ -25,3 +30,15 @@ def create(url: str, schema: str | None = None) -> None:
             tables.metadata.create_all(connection)
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[None]:
+    """Alone with an SQLite file, whose own locks would keep Optuna's connections out too."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        yield
+        return
+    with open(f"{parsed.database}.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -21,7 +21,9 @@ def parse_duration(text: object) -> timedelta:
     try:
         return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
     except OverflowError as error:
-        raise InvalidDuration(f"{text!r} is longer than time itself; write a duration such as 90s, 10m or 1h30m") from error
+        raise InvalidDuration(
+            f"{text!r} is longer than time itself; write a duration such as 90s, 10m or 1h30m"
+        ) from error
 
 
 def format_duration(duration: timedelta) -> str:

@@ -60,7 +60,7 @@ def _seconds(environment: Mapping[str, str], name: str) -> timedelta | None:
     text = environment.get(name)
     try:
         return timedelta(seconds=float(text)) if text else None
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InvalidSettings(f"{name} is {text!r}; write a number of seconds") from error
 
 

@@ -63,6 +63,7 @@ class Command:
                 while process.poll() is None:
                     _follow(lines, report, run)
                     _wait(process, _POLL)
+                _end(process)  # what it left behind would keep its output open
                 output.join()
                 _follow(lines, report, run, ended=True)
         finally:

@@ -27,13 +27,16 @@ class PythonFunction:
             sys.path.insert(0, str(self._code))
         module, _, name = self._name.partition(":")
         try:
-            self._function = getattr(importlib.import_module(module), name)
-        except AttributeError as error:
-            raise ObjectiveRejected(f"objective.python: the module {module} has no function {name!r}") from error
+            found = getattr(importlib.import_module(module), name, None)
         except Exception as error:
             raise ObjectiveRejected(
                 f"objective.python: {module} does not import in the worker: {type(error).__name__}: {error}"
             ) from error
+        if found is None:
+            raise ObjectiveRejected(f"objective.python: the module {module} has no function {name!r}")
+        if not callable(found):
+            raise ObjectiveRejected(f"objective.python: {self._name} is not a function")
+        self._function = found
 
     def __call__(self, run: TrialRun) -> Mapping[str, float]:
         _ = run.parameters  # those of the manifest are in trial.params; the function may suggest more

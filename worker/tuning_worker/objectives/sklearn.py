@@ -1,6 +1,7 @@
 """Cross-validates a scikit-learn pipeline, and reports after each fold so that pruners have something to judge."""
 
 import importlib
+import inspect
 import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,13 +37,17 @@ class SklearnModel:
         self._seed = seed
 
     def check(self) -> None:
+        names = [_step_name(step) for step in self._objective.steps]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ObjectiveRejected(f"steps: {', '.join(twice)} is there twice: give one of them a name")
         self._pipeline = Pipeline([(_step_name(step), _build(step)) for step in self._objective.steps])
         self._features, self._target = _load(self._objective.dataset)
         self._scorers = {name: _scorer(name) for name in self._metrics if name not in _MEASURES}
         known = self._pipeline.get_params()
         for parameter in self._parameters:
             if self._address(parameter.name) not in known:
-                final = sorted(type(self._pipeline[-1])().get_params()) if known else []
+                final = sorted(self._pipeline[-1].get_params(deep=False))
                 raise ObjectiveRejected(
                     f"parameters: {type(self._pipeline[-1]).__name__} has no parameter {parameter.name!r}; "
                     f"it has {', '.join(final)}. For another step write step__parameter"
@@ -147,6 +152,8 @@ def _build(step: Step) -> BaseEstimator:
         estimator: BaseEstimator = found(**step.args)
     except TypeError as error:
         raise ObjectiveRejected(f"steps: {step.class_} refuses its args: {error}") from error
+    if not hasattr(estimator, "fit") or not hasattr(estimator, "get_params"):
+        raise ObjectiveRejected(f"steps: {step.class_} is no scikit-learn estimator")
     return estimator
 
 
@@ -166,8 +173,13 @@ def _scorer(name: str) -> Any:
 def _load(dataset: Dataset) -> tuple[Any, Any]:
     if dataset.load is not None:
         loader = getattr(sklearn.datasets, f"load_{dataset.load}", None)
-        if loader is None:
-            known = sorted(name.removeprefix("load_") for name in dir(sklearn.datasets) if name.startswith("load_"))
+        if loader is None or "return_X_y" not in inspect.signature(loader).parameters:
+            known = sorted(
+                name.removeprefix("load_")
+                for name in dir(sklearn.datasets)
+                if name.startswith("load_")
+                and "return_X_y" in inspect.signature(getattr(sklearn.datasets, name)).parameters
+            )
             raise ObjectiveRejected(
                 f"dataset: scikit-learn has no data set {dataset.load!r}; it has {', '.join(known)}"
             )
