@@ -36,8 +36,9 @@ def _translated(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corout
 
 
 def _ours(error: ApiException) -> ClusterError:
-    kinds: dict[int, type[ClusterError]] = {400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict, 422: Invalid}
-    passing = error.status == 429 or error.status is None or error.status >= 500
+    kinds: dict[int | None, type[ClusterError]] = {400: Invalid, 403: Forbidden, 404: NotFound, 409: Conflict}
+    kinds |= {422: Invalid, 500: Invalid}  # 500: what an apply with a wrong quantity is answered
+    passing = error.status == 429 or error.status is None or error.status > 500
     kind = Unavailable if passing else kinds.get(error.status, ClusterError)
     return kind(f"{error.status} {error.reason}: {_message(error.body or '')[:1000]}", error.status or 0)
 

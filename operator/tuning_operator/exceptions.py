@@ -41,11 +41,11 @@ class Forbidden(ClusterError):
 
 
 class Invalid(ClusterError):
-    """400 or 422: will not be taken, however often it is asked for."""
+    """400, 422 or 500: will not be taken, however often it is asked for."""
 
 
 class Unavailable(ClusterError):
-    """No answer, 429 or 5xx: passes by itself."""
+    """No answer, 429 or above 500: passes by itself."""
 
 
 class SecretUnusable(OperatorError):

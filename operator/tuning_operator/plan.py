@@ -139,7 +139,7 @@ def plan(observed: Observed) -> Plan:
     if not _store_is_ready(draft):
         return draft.done(poll=True)
 
-    if progress is None:
+    if progress is None or draft.status.round == 0:  # or it was started, and the operator ended before it told
         reason = draft.status.rounds[-1].reason if draft.status.round else CREATED
         return _start_round(draft, spec, max(1, draft.status.round), reason)
     if (_has_ended(draft) or spec.suspend) and progress.digest != spec_digest(spec):
@@ -162,13 +162,14 @@ def plan(observed: Observed) -> Plan:
 
 def refused(observed: Observed, decided: Plan, problem: str) -> Plan:
     """What to tell, beyond `decided`, when the API server does not take what it wanted to make; once, not each time."""
+    message = f"the API server does not take the workers: {problem}"
     before = observed.study.status.condition("Running")
     others = [entry for entry in decided.status.conditions if entry.type != "Running"]
     draft = _Draft(observed, decided.status)
     draft.set(conditions=[*others, before] if before is not None else others)
     if before is None or before.reason != why.WORKERS_REFUSED:
-        draft.notes.append(Note(why.WORKERS_REFUSED, problem, "Warning"))
-    draft.condition("Running", "False", why.WORKERS_REFUSED, problem)
+        draft.notes.append(Note(why.WORKERS_REFUSED, message, "Warning"))
+    draft.condition("Running", "False", why.WORKERS_REFUSED, message)
     return draft.done()
 
 
@@ -267,7 +268,6 @@ def _new_request(observed: Observed) -> Request | None:
 
 
 def _takes(draft: _Draft, spec: TuningStudySpec, request: Request) -> bool:
-    progress = draft.observed.progress
     verdict = suppression(
         request,
         spec.retune,

@@ -98,12 +98,9 @@ def _complete(bench: Bench, trial: optuna.Trial, metrics: dict[str, float]) -> N
     values = [metrics[metric.name] for metric in spec.objectives]
     _tell(bench, trial, TrialState.COMPLETE, values)
     if reaches_goals(spec.objectives, values, feasible=all(value <= 0 for value in broken.values())):
-        detail = f"trial {trial.number} reached {', '.join(f'{name} {metrics[name]:g}' for name in _goals(spec))}"
+        reached = ", ".join(f"{metric.name} {metrics[metric.name]:g}" for metric in spec.objectives)
+        detail = f"trial {trial.number} reached {reached}"
         bench.store.patience(lambda: claims.stop(bench.store.engine, bench.study._study_id, Over.GOAL_REACHED, detail))
-
-
-def _goals(spec: TuningStudySpec) -> list[str]:
-    return [metric.name for metric in spec.objectives]
 
 
 def _fail(bench: Bench, trial: optuna.Trial, reason: str) -> None:

@@ -14,10 +14,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from tuning_study.space import Point
 from tuning_study.spec import CommandObjective, Scalar, TuningStudySpec
 from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
 from tuning_worker.run import TrialRun
+
+log = structlog.get_logger()
 
 _GRACE = 10.0  # seconds from SIGTERM to SIGKILL
 _POLL = 0.2  # seconds between two looks at the metrics file while the process runs
@@ -70,7 +74,9 @@ class Command:
             _end(process)
             output.join()
         if process.returncode != 0:
-            raise TrialFailed(_exit_message(process.returncode, output.tail, report))
+            raise TrialFailed(_exit_message(process.returncode, output.tail))
+        if report.misread:
+            log.warning("not understood as metrics", trial=run.trial.number, lines=list(report.misread))
         return report.final
 
     def _environment(self, run: TrialRun, parameters: Path, metrics: Path) -> dict[str, str]:
@@ -91,7 +97,7 @@ class MetricsReport:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = frozenset(names)
         self.final: dict[str, float] = {}
-        self.misread: list[str] = []
+        self.misread: deque[str] = deque(maxlen=_TAIL)
 
     def read_json(self, line: str) -> tuple[int, dict[str, float]] | None:
         """Take in one line of the metrics file; an intermediate report is returned as (step, metrics)."""
@@ -186,7 +192,7 @@ def _signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) ->
         return
 
 
-def _exit_message(code: int, tail: Sequence[str], report: MetricsReport) -> str:
+def _exit_message(code: int, tail: Sequence[str]) -> str:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
     said = f"; its last lines: {' | '.join(tail)}" if tail else ""
     return f"the command {how}{said}"

@@ -1,0 +1,106 @@
+"""Fixtures of the operator's tests: the resource, the store, and one operator for a session.
+
+A test may stop, kill or reconfigure any of them; the next one finds them running again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.harness import ControlPlane, FakeNode, Kube
+from integration.services import SYSTEM, Operator, Postgres, chart_rbac
+from integration.studies import Gate, Study
+from tuning_study.crd import build_crd
+
+Object = dict[str, Any]
+Studies = Callable[[Object], Study]
+
+
+@pytest.fixture(scope="session")
+def crd(control_plane: ControlPlane) -> Iterator[None]:
+    """The API server serves TuningStudies, and the garbage collector knows them."""
+    admin = Kube(control_plane.kubeconfig)
+    name = admin.apply(build_crd())["metadata"]["name"]
+
+    def established(crd: Object) -> bool:
+        return any(c["type"] == "Established" and c["status"] == "True" for c in crd["status"]["conditions"])
+
+    admin.wait_for(lambda: admin.get("CustomResourceDefinition", name), established)
+    admin.wait_for(lambda: admin.list("TuningStudy"), lambda found: found == [])
+    # The garbage collector looks for new kinds twice a minute, and at its start.
+    control_plane.controller_manager.stop()
+    control_plane.controller_manager.start()
+    yield
+    admin.close()
+
+
+@pytest.fixture(scope="session")
+def session_postgres(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    server = Postgres(control_plane, tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres(session_postgres: Postgres) -> Postgres:
+    """The store, running."""
+    session_postgres.start()
+    return session_postgres
+
+
+@pytest.fixture(scope="session")
+def system(control_plane: ControlPlane, crd: None) -> Iterator[Kube]:
+    """Cluster admin in the operator's namespace, where the chart's accounts and rights are installed."""
+    admin = Kube(control_plane.kubeconfig, SYSTEM)
+    admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}})
+    for body in chart_rbac():
+        admin.apply(body)
+    yield admin
+    admin.close()
+
+
+@pytest.fixture(scope="session")
+def session_operator(control_plane: ControlPlane, system: Kube, session_postgres: Postgres) -> Iterator[Operator]:
+    program = Operator(control_plane, session_postgres.url)
+    program.start()
+    yield program
+    program.kill()
+
+
+@pytest.fixture
+def operator(
+    session_operator: Operator, control_plane: ControlPlane, postgres: Postgres, system: Kube, node: FakeNode
+) -> Operator:
+    """The operator, running and leading, in a cluster that has a store and a node."""
+    control_plane.apiserver.start()
+    session_operator.start()
+    system.wait_for(lambda: session_operator.leads(system), bool, what="leader")
+    return session_operator
+
+
+@pytest.fixture
+def studies(operator: Operator, kube: Kube) -> Iterator[Studies]:
+    """Applies a manifest, and ends its study after the test: nothing of it runs on beside the next one."""
+    made: list[Study] = []
+
+    def apply(manifest: Object) -> Study:
+        study = Study(kube, manifest)
+        study.apply()
+        made.append(study)
+        return study
+
+    yield apply
+    for study in made:
+        if study.exists("TuningStudy", study.name):
+            study.delete()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    made = Gate(tmp_path)
+    yield made
+    made.open()  # whatever still waits may end

