@@ -57,7 +57,7 @@ bench-cluster: $(VENV)/.dev ## Times and API writes of a study on the cluster th
 .PHONY: generate
 generate: $(VENV)/.dev ## Write the CRD and manifests/install.yaml from the models and the chart (needs helm)
 	$(BIN)/python hack/generate.py
-	hack/install-manifest.sh > manifests/install.yaml
+	hack/install-manifest.sh manifests/install.yaml
 
 .PHONY: verify
 verify: generate ## Fail when a generated file differs from what is committed

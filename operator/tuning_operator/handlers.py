@@ -59,6 +59,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.networking.request_timeout = _REQUEST_TIMEOUT
     settings.watching.label_selectors["batch", "jobs"] = names.STUDY_LABEL
+    settings.queueing.idle_timeout = 1.0  # seconds; at the end kopf waits this long for each kind of object
+    settings.queueing.exit_timeout = 1.0
     settings.batching._batch_window = 0.0  # every look reads the latest state anyway
     return settings
 

@@ -11,7 +11,7 @@ from typing import Any
 from tuning_operator import conditions as why
 from tuning_operator import names
 from tuning_operator.cluster import Cluster
-from tuning_operator.exceptions import SecretUnusable
+from tuning_operator.exceptions import Forbidden, SecretUnusable
 from tuning_operator.observed import JobView, Observed, PodView, StoreProblem, Study, job_view, pod_view
 from tuning_operator.stores import Location, Stores
 from tuning_store import progress as stored
@@ -92,7 +92,7 @@ class Observer:
                 if progress is not None and progress.over is not None and progress.counts.failed
                 else ()
             )
-        except (StoreError, SecretUnusable) as error:
+        except (StoreError, SecretUnusable, Forbidden) as error:
             return replace(observed, store=store_problem(error)), None
         pods = await self._pods(study, job, progress, observed.job, memory)
         return (
@@ -163,6 +163,9 @@ def store_problem(error: Exception) -> StoreProblem:
             return StoreProblem(why.PERMISSION_DENIED, f"the store's role may not do what is needed: {error}")
         case SecretUnusable():
             return StoreProblem(why.SECRET_UNUSABLE, str(error))
+        case Forbidden():
+            advice = "let the chart's watchNamespaces list the namespace, or leave it empty"
+            return StoreProblem(why.SECRET_UNUSABLE, f"the operator may not keep its Secret here: {error}; {advice}")
         case _:
             return StoreProblem(why.UNREACHABLE, f"the store does not answer: {error}")
 

@@ -47,7 +47,7 @@ def test_scale_suspend_budget_and_deletion_do_what_one_would_expect(kubectl: Kub
     assert 0 < used < 450
 
     refused = kubectl.fails("""patch tstudy digits --type merge -p '{"spec": {"workers": {"replicas": 0}}}'""")
-    assert "greater than or equal to 1" in refused
+    assert "to stop its workers set `suspend: true`" in refused
 
     budget = used + 20
     patch = json.dumps({"spec": {"suspend": False, "budget": {"trials": budget}}})

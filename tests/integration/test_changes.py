@@ -33,7 +33,7 @@ def test_scaling_to_nothing_is_refused(studies: Studies, gate: Gate) -> None:
     study = studies(quick_study(objective=gate.objective))
     study.wait_for_starts(gate, 2)
 
-    with pytest.raises(UnprocessibleEntityError, match="greater than or equal to 1"):
+    with pytest.raises(UnprocessibleEntityError, match="to stop its workers set `suspend: true`"):
         study.scale(0)
 
     gate.open()

@@ -40,6 +40,8 @@ def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:
         verdict = may_claim(counts, _limits(row))
         if verdict is not Claim.TAKE:
             return verdict
+        if row.first_claim_at is None:
+            connection.execute(update(rounds).where(rounds.c.study_id == study_id).values(first_claim_at=row.now))
         trial_id, number = _oldest_waiting(connection, study_id) or _new_trial(connection, study_id)
         return Claimed(trial_id, number, counts.used + counts.running, _assign(connection, study_id, trial_id, worker))
 
@@ -179,9 +181,11 @@ def _limits(row: Row[Any]) -> Limits:
 
 
 def active_seconds(row: Any) -> float:
-    """Seconds since the round's start, without its pauses."""
+    """Seconds since the round's first trial began, without the pauses since."""
+    if row.first_claim_at is None:
+        return 0.0
     until = row.paused_at or row.now
-    return float((until - row.started_at).total_seconds() - row.paused_for)
+    return float((until - row.first_claim_at).total_seconds() - row.paused_for)
 
 
 def _counts(connection: Connection, study_id: int) -> Counts:

@@ -108,7 +108,8 @@ def set_paused(engine: Engine, study: str, paused: bool) -> None:
         if paused and row.paused_at is None:
             change: Mapping[str, Any] = {"paused_at": row.now}
         elif not paused and row.paused_at is not None:
-            change = {"paused_at": None, "paused_for": (row.now - row.started_at).total_seconds() - active_seconds(row)}
+            since = row.first_claim_at or row.now
+            change = {"paused_at": None, "paused_for": (row.now - since).total_seconds() - active_seconds(row)}
         else:
             return
         connection.execute(update(rounds).where(rounds.c.study_name == study).values(**change))

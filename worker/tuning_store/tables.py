@@ -34,6 +34,7 @@ rounds = Table(
     Column("stop", String(32)),  # budget.Over, decided by a worker
     Column("detail", Text),  # what a person should know of the stop
     Column("started_at", DateTime, nullable=False),
+    Column("first_claim_at", DateTime),  # from here budget.duration counts: a pod may wait long for its node
     Column("paused_at", DateTime),
     Column("paused_for", Double, nullable=False, default=0.0),  # seconds of pauses that ended
     Column("retain", Boolean, nullable=False, default=False),

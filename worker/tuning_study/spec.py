@@ -237,19 +237,29 @@ class Budget(Model):
     trials: int | None = Field(
         None, ge=1, le=1_000_000, description="Complete and pruned trials, all workers together."
     )
-    duration: Duration | None = Field(None, description="From the first start; time in suspension does not count.")
+    duration: Duration | None = Field(
+        None, description="From the first trial's start; time in suspension does not count."
+    )
     trial_duration: Duration | None = Field(None, description="A trial that takes longer is stopped and failed.")
     failed_trials: int = Field(20, ge=1, le=1_000_000, description="The study fails when this many trials have failed.")
 
 
 class Workers(Model):
-    replicas: int = Field(1, ge=1, le=1000)
+    replicas: int = Field(1, ge=0, le=1000)
     image: str | None = Field(None, min_length=1, max_length=512)
     resources: FreeObject = Field(default_factory=dict, description="A container's resources.")
     env: list[FreeObject] = Field(default_factory=list, max_length=128)
     volumes: list[FreeObject] = Field(default_factory=list, max_length=64)
     volume_mounts: list[FreeObject] = Field(default_factory=list, max_length=64)
     pod_template: FreeObject = Field(default_factory=dict, description="Merged over the worker's pod template.")
+
+    rules = (
+        Rule(
+            "!has(self.replicas) || self.replicas >= 1",
+            "a study has at least one worker: to stop its workers set `suspend: true`",
+            lambda w: w.replicas >= 1,
+        ),
+    )
 
 
 class WarmStart(Model):

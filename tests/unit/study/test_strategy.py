@@ -1,0 +1,88 @@
+"""Samplers, pruners and phases of a manifest as Optuna's; what Optuna would refuse is told before anything runs."""
+
+from typing import Any, get_args
+
+import optuna
+import pytest
+
+from builders import choice, make_spec, real, when, whole
+from tuning_study.exceptions import InvalidStudy
+from tuning_study.space import suggest
+from tuning_study.spec import Phase, Pruner, PrunerType, Sampler, SamplerType, TuningStudySpec
+from tuning_study.strategy import build_pruner, build_sampler, check_strategy, phase_at, to_camel_case, to_snake_case
+
+STEPPED = [real("x", 0, 1, step=0.5), choice("kernel", ["rbf", "poly"]), whole("n", 1, 2, **when("kernel", "poly"))]
+
+
+def one_trial(sampler: Sampler, spec: TuningStudySpec, study: optuna.Study, number: int) -> dict[str, Any]:
+    study.sampler = build_sampler(sampler, spec, study_seed=7, trial_seed=number)
+    trial = study.ask()
+    point = suggest(trial, spec.parameters)
+    study.tell(trial, float(str(point["x"])))
+    return point
+
+
+@pytest.mark.parametrize("kind", get_args(SamplerType))
+def test_every_sampler_carries_a_conditional_space_past_its_start_up(kind: Any) -> None:
+    spec = make_spec(parameters=STEPPED)
+    study = optuna.create_study()
+    points = [one_trial(Sampler(type=kind), spec, study, number) for number in range(14)]
+    assert all(("n" in point) is (point["kernel"] == "poly") for point in points)
+    assert len({str(point) for point in points}) > 1
+
+
+@pytest.mark.parametrize("kind", ["Random", "TPE", "CmaEs", "NSGAII", "QMC"])
+def test_the_same_seeds_draw_the_same_points(kind: Any) -> None:
+    spec = make_spec(parameters=[real("x"), real("y")])
+    drawn = []
+    for _ in range(2):
+        study = optuna.create_study()
+        drawn.append([one_trial(Sampler(type=kind), spec, study, number) for number in range(12)])
+    assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("kind", get_args(PrunerType))
+def test_every_pruner_is_built_without_options(kind: Any) -> None:
+    assert isinstance(build_pruner(Pruner(type=kind)), optuna.pruners.BasePruner)
+
+
+def test_options_are_optunas_arguments_in_camel_case() -> None:
+    pruner = build_pruner(Pruner(type="Median", options={"nStartupTrials": 3, "nWarmupSteps": 2}))
+    assert (pruner._n_startup_trials, pruner._n_warmup_steps) == (3, 2)  # type: ignore[attr-defined]
+
+
+def test_a_default_of_ours_gives_way_to_an_option() -> None:
+    pruner = build_pruner(Pruner(type="Percentile", options={"percentile": 60.0}))
+    assert pruner._percentile == 60.0  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [({"nStartup": 3}, "nStartup"), ({"seed": 1}, "seed"), ({"constraintsFunc": "f"}, "constrai")],
+)
+def test_an_option_that_is_none_is_told_with_those_there_are(options: dict[str, Any], option: str) -> None:
+    with pytest.raises(InvalidStudy, match=f"TPE has no option '{option}.*it knows .*nStartupTrials"):
+        build_sampler(Sampler(type="TPE", options=options), make_spec(), 0, 0)
+
+
+def test_what_optuna_itself_refuses_becomes_a_sentence() -> None:
+    spec = make_spec(strategy={"pruner": {"type": "Percentile", "options": {"percentile": 200.0}}})
+    (problem,) = check_strategy(spec)
+    assert problem.startswith("strategy: TPE with pruner Percentile:")
+    assert "200" in problem
+
+
+def test_every_phase_is_checked() -> None:
+    wrong = [{"name": n, "trials": 1, "sampler": {"type": "Random", "options": {n: 1}}} for n in ("a", "b")]
+    assert [problem.split("'")[1] for problem in check_strategy(make_spec(strategy={"phases": wrong}))] == ["a", "b"]
+
+
+def test_finished_trials_move_the_study_along_and_the_last_phase_has_no_end() -> None:
+    phases = [Phase(name=name, trials=trials) for name, trials in (("explore", 2), ("exploit", 3), ("refine", 1))]
+    names = [phase_at(phases, taken).name for taken in range(8)]
+    assert names == ["explore"] * 2 + ["exploit"] * 3 + ["refine"] * 3
+
+
+@pytest.mark.parametrize(("snake", "camel"), [("n_ei_candidates", "nEiCandidates"), ("sigma0", "sigma0")])
+def test_names_go_to_camel_case_and_back(snake: str, camel: str) -> None:
+    assert (to_camel_case(snake), to_snake_case(camel)) == (camel, snake)

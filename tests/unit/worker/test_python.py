@@ -1,0 +1,97 @@
+"""An ordinary Optuna objective, from files beside the worker."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders import MAXIMIZE, MINIMIZE, make_spec
+from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
+from tuning_worker.objectives.python import PythonFunction
+
+from .runs import make_run
+
+CODE = """
+def number(trial): return trial.params["x"] * 2
+def pair(trial): return 0.9, 3
+def listed(trial): return [0.9, 3]
+def mapping(trial): return {"accuracy": 0.9, "note": 1}
+def suggests(trial): return trial.suggest_float("own", 2, 2)
+def text(trial): return "0.9"
+value = 5
+"""
+Make = Callable[..., PythonFunction]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    """An objective of a module that holds CODE, or other code."""
+    path, loaded = list(sys.path), set(sys.modules)
+
+    def made(function: str, code: str = CODE, **fields: Any) -> PythonFunction:
+        (tmp_path / "objective_under_test.py").write_text(code)
+        spec = make_spec(objective={"python": {"function": f"objective_under_test:{function}"}}, **fields)
+        assert spec.objective.python is not None
+        objective = PythonFunction(spec.objective.python, spec, tmp_path)
+        objective.check()
+        return objective
+
+    yield made
+    sys.path[:] = path
+    for name in set(sys.modules) - loaded:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("function", "metrics", "expected"),
+    [
+        ("number", [MAXIMIZE], {"accuracy": 1.0}),
+        ("pair", [MAXIMIZE, MINIMIZE], {"accuracy": 0.9, "latencyMs": 3}),
+        ("listed", [MAXIMIZE, {"name": "recorded"}, MINIMIZE], {"accuracy": 0.9, "latencyMs": 3}),
+        ("mapping", [MAXIMIZE], {"accuracy": 0.9, "note": 1}),
+        ("suggests", [MAXIMIZE], {"accuracy": 2}),
+        ("text", [MAXIMIZE], {"accuracy": "0.9"}),
+    ],
+)
+def test_what_it_returns_becomes_metrics(
+    make: Make, tmp_path: Path, function: str, metrics: list[Any], expected: dict[str, Any]
+) -> None:
+    run = make_run(tmp_path, point={"x": 0.5})
+    assert make(function, metrics=metrics)(run) == expected
+
+
+@pytest.mark.parametrize(("function", "values"), [("pair", 2), ("number", 1)])
+def test_as_many_values_as_objectives_are_wanted(make: Make, tmp_path: Path, function: str, values: int) -> None:
+    metrics = [MAXIMIZE] if values == 2 else [MAXIMIZE, MINIMIZE]
+    with pytest.raises(TrialFailed, match=f"returned {values} values for {3 - values} objectives \\(accuracy"):
+        make(function, metrics=metrics)(make_run(tmp_path, point={"x": 0.5}))
+
+
+def test_the_manifests_parameters_are_the_trials_before_the_function_is_called(make: Make, tmp_path: Path) -> None:
+    run = make_run(tmp_path, point={"x": 0.25})
+    assert make("number")(run) == {"accuracy": 0.5}
+    assert run.trial.params == {"x": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "message"),
+    [
+        ("absent", CODE, "the module objective_under_test has no function 'absent'"),
+        ("value", CODE, "objective_under_test:value is not a function"),
+        ("number", "import no_such_package", "does not import in the worker: ModuleNotFoundError"),
+        ("number", "def number(:", "does not import in the worker: SyntaxError"),
+        ("number", "import sys; sys.no_such_thing", "does not import in the worker: AttributeError"),
+    ],
+)
+def test_a_function_that_cannot_be_had_rejects_the_study(make: Make, function: str, code: str, message: str) -> None:
+    with pytest.raises(ObjectiveRejected, match=message):
+        make(function, code)
+
+
+def test_a_module_that_is_not_there_rejects_the_study(tmp_path: Path) -> None:
+    spec = make_spec(objective={"python": {"function": "no_such_module:f"}})
+    assert spec.objective.python is not None
+    with pytest.raises(ObjectiveRejected, match="no_such_module does not import"):
+        PythonFunction(spec.objective.python, spec, None).check()

@@ -1,0 +1,142 @@
+"""Cross-validation of a scikit-learn pipeline."""
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas
+import pytest
+
+from builders import MAXIMIZE, choice, make_spec, real, whole
+from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
+from tuning_worker.objectives.sklearn import SklearnModel
+
+from .runs import PrunesFrom, make_run
+
+SCALER = {"class": "sklearn.preprocessing.StandardScaler"}
+TREE = {"class": "sklearn.tree.DecisionTreeClassifier"}
+RIDGE = {"class": "sklearn.linear_model.Ridge"}
+DEPTH = whole("max_depth", 1, 5)
+
+
+def make_model(*, steps: list[Any] | None = None, dataset: Any = None, folds: int = 3, **fields: Any) -> SklearnModel:
+    given = {
+        "objective": {
+            "sklearn": {
+                "steps": steps or [TREE],
+                "dataset": dataset or {"load": "iris"},
+                "crossValidation": {"folds": folds, "repeats": fields.pop("repeats", 1)},
+            }
+        },
+        "parameters": [DEPTH],
+    } | fields
+    spec = make_spec(**given)
+    assert spec.objective.sklearn is not None
+    return SklearnModel(spec.objective.sklearn, spec, seed=1)
+
+
+def evaluate(folder: Path, point: dict[str, Any], pruner: Any = None, **fields: Any) -> tuple[Any, optuna.Trial]:
+    model = make_model(**fields)
+    model.check()
+    run = make_run(folder, point=point, pruner=pruner, parameters=fields.get("parameters", [DEPTH]))
+    return model(run), run.trial
+
+
+def intermediate(trial: optuna.Trial) -> dict[int, float]:
+    return trial.study.trials[trial.number].intermediate_values
+
+
+def test_a_metric_is_the_mean_over_folds_and_each_fold_but_the_last_is_reported(tmp_path: Path) -> None:
+    metrics, trial = evaluate(tmp_path, {"max_depth": 3}, folds=4)
+    assert set(metrics) == {"accuracy"}
+    assert 0.8 < metrics["accuracy"] <= 1
+    assert list(intermediate(trial)) == [0, 1, 2]
+
+
+def test_repeats_are_further_folds(tmp_path: Path) -> None:
+    _, trial = evaluate(tmp_path, {"max_depth": 3}, folds=2, repeats=3)
+    assert list(intermediate(trial)) == [0, 1, 2, 3, 4]
+
+
+def test_the_same_trial_measures_the_same(tmp_path: Path) -> None:
+    first, second = (evaluate(tmp_path, {"max_depth": 2})[0] for _ in range(2))
+    assert first == second
+
+
+def test_any_scorer_and_our_own_measures_are_metrics(tmp_path: Path) -> None:
+    names = ["accuracy", "f1_macro", "neg_log_loss", "fitSeconds", "latencyMs", "modelBytes"]
+    metrics = [MAXIMIZE, *({"name": name} for name in names[1:])]
+    measured, _ = evaluate(tmp_path, {"max_depth": 3}, metrics=metrics)
+    assert set(measured) == set(names)
+    assert measured["neg_log_loss"] <= 0
+    assert measured["fitSeconds"] > 0 and measured["latencyMs"] > 0 and measured["modelBytes"] > 500
+
+
+def test_a_hopeless_trial_is_pruned_after_its_first_fold(tmp_path: Path) -> None:
+    with pytest.raises(optuna.TrialPruned):
+        evaluate(tmp_path, {"max_depth": 3}, pruner=PrunesFrom(0))
+
+
+def test_a_parameter_belongs_to_the_last_step_or_to_the_one_it_names(tmp_path: Path) -> None:
+    parameters = [choice("standardscaler__with_mean", [True, False]), real("alpha", 0.1, 2)]
+    model = make_model(
+        steps=[SCALER, RIDGE], dataset={"load": "diabetes"}, parameters=parameters, metrics=[{**MAXIMIZE, "name": "r2"}]
+    )
+    model.check()
+    pipeline = model._with({"standardscaler__with_mean": False, "alpha": 0.5}, seed=3)
+    assert pipeline["standardscaler"].with_mean is False
+    assert (pipeline["ridge"].alpha, pipeline["ridge"].random_state) == (0.5, 3)
+
+
+def test_a_seed_that_is_given_is_kept() -> None:
+    model = make_model(steps=[{**TREE, "args": {"random_state": 7}}])
+    model.check()
+    assert model._with({"max_depth": 2}, seed=3)[-1].random_state == 7
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_is_read_from_a_file(tmp_path: Path, kind: str) -> None:
+    frame = pandas.DataFrame({"a": range(30), "b": [0.5] * 30, "label": ["x", "y", "y"] * 10})
+    path = tmp_path / f"table.{kind}"
+    if kind == "csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    metrics, _ = evaluate(tmp_path, {"max_depth": 3}, dataset={kind: {"path": str(path), "target": "label"}})
+    assert 0 < metrics["accuracy"] <= 1
+
+
+REJECTED: list[tuple[dict[str, Any], str]] = [
+    ({"steps": [{"class": "sklearn.nowhere.SVC"}]}, "sklearn.nowhere.SVC does not import"),
+    ({"steps": [{"class": "sklearn.svm.SVX"}]}, "the module sklearn.svm has no SVX"),
+    ({"steps": [{**TREE, "args": {"deep": 1}}]}, "DecisionTreeClassifier refuses its args: .*deep"),
+    ({"steps": [{"class": "collections.Counter"}]}, "collections.Counter is no scikit-learn estimator"),
+    ({"steps": [{"class": "sklearn.ensemble.VotingClassifier"}]}, "VotingClassifier refuses its args"),
+    ({"steps": [SCALER, SCALER, TREE]}, "steps: standardscaler is there twice: give one of them a name"),
+    ({"dataset": {"load": "digit"}}, "no data set 'digit'; it has .*digits"),
+    ({"dataset": {"load": "files"}}, "no data set 'files'"),
+    ({"dataset": {"csv": {"path": "/nowhere.csv", "target": "y"}}}, "/nowhere.csv cannot be read in the worker's pod"),
+    ({"metrics": [{**MAXIMIZE, "name": "acuracy"}]}, "'acuracy' is no scikit-learn scorer.*did you mean .*accuracy"),
+    ({"metrics": [MAXIMIZE, {"name": "latencyMS"}]}, "did you mean latencyMs"),
+    ({"parameters": [real("C")]}, "DecisionTreeClassifier has no parameter 'C'; it has .*max_depth"),
+    ({"parameters": [real("scaler__C")]}, "has no parameter 'scaler__C'.*write step__parameter"),
+]
+
+
+@pytest.mark.parametrize(("fields", "message"), REJECTED, ids=[message[:40] for _, message in REJECTED])
+def test_a_model_that_could_never_run_rejects_the_study(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ObjectiveRejected, match=message):
+        make_model(**fields).check()
+
+
+def test_a_table_without_its_target_rejects_the_study(tmp_path: Path) -> None:
+    pandas.DataFrame({"a": [1], "b": [2]}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(ObjectiveRejected, match="has no column 'y'; it has a, b"):
+        make_model(dataset={"csv": {"path": str(tmp_path / "t.csv"), "target": "y"}}).check()
+
+
+def test_a_parameter_inside_a_step_that_has_none_fails_the_trial() -> None:
+    model = make_model()
+    model.check()
+    with pytest.raises(TrialFailed, match="nope"):
+        model._with({"nope": 1}, seed=0)

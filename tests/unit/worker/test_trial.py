@@ -1,0 +1,56 @@
+"""Which reported metrics make a trial complete."""
+
+import math
+from typing import Any
+
+import pytest
+
+from builders import MAXIMIZE, MINIMIZE, make_spec
+from tuning_worker.exceptions import TrialFailed
+from tuning_worker.trial import check_metrics
+
+SPEC = make_spec(
+    metrics=[MAXIMIZE, MINIMIZE, {"name": "size"}, {"name": "recorded"}], constraints=[{"metric": "size", "max": 9}]
+)
+NEEDED = {"accuracy": 0.9, "latencyMs": 3, "size": 5}
+
+
+def test_declared_metrics_become_numbers_and_others_are_left_out() -> None:
+    numbers = check_metrics(SPEC, NEEDED | {"recorded": 1, "undeclared": 2})
+    assert numbers == {"accuracy": 0.9, "latencyMs": 3.0, "size": 5.0, "recorded": 1.0}
+    assert all(type(number) is float for number in numbers.values())
+
+
+def test_numbers_of_any_kind_are_taken() -> None:
+    import numpy
+
+    assert check_metrics(SPEC, NEEDED | {"accuracy": numpy.float32(0.5), "size": "5", "latencyMs": True}) == {
+        "accuracy": 0.5,
+        "latencyMs": 1.0,
+        "size": 5.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("reported", "message"),
+    [
+        ({}, "did not report accuracy, latencyMs, size; it reported nothing"),
+        ({"accuracy": 1, "loss": 2}, "did not report latencyMs, size; it reported accuracy, loss"),
+        ({"accuracy": 1, "latencyMs": 2}, "did not report size"),
+        ({**NEEDED, "accuracy": None}, "accuracy is None, not a number"),
+        ({**NEEDED, "accuracy": "high"}, "accuracy is 'high', not a number"),
+        ({**NEEDED, "recorded": [1]}, r"recorded is \[1\], not a number"),
+        ({**NEEDED, "size": math.nan}, "size is NaN"),
+    ],
+)
+def test_a_trial_without_a_needed_metric_fails_and_says_which(reported: dict[str, Any], message: str) -> None:
+    with pytest.raises(TrialFailed, match=message):
+        check_metrics(SPEC, reported)
+
+
+def test_infinity_is_a_value() -> None:
+    assert check_metrics(SPEC, NEEDED | {"accuracy": -math.inf})["accuracy"] == -math.inf
+
+
+def test_a_metric_that_is_only_recorded_may_be_nan() -> None:
+    assert math.isnan(check_metrics(SPEC, NEEDED | {"recorded": math.nan})["recorded"])
