@@ -56,7 +56,7 @@ def with_condition(
         type=kind,
         status=value,
         reason=reason,
-        message=message[:2048],
+        message=message[:1024],
         observed_generation=status.observed_generation,
         last_transition_time=since,
     )

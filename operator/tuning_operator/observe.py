@@ -186,7 +186,7 @@ def _describe(location: Location, study: str, number: int, feasible: bool, spec:
         metrics=[
             MetricValue(name=m.name, value=reported[m.name]) for m in spec.metrics if _is_told(reported.get(m.name))
         ],
-        parameters=[ParameterValue(name=name, value=str(value)[:512]) for name, value in trial.params.items()],
+        parameters=[ParameterValue(name=name, value=str(value)[:128]) for name, value in trial.params.items()],
         feasible=feasible,
     )
 

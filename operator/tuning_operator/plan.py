@@ -393,7 +393,10 @@ def _finish(draft: _Draft, succeeded: bool, reason: str, message: str) -> None:
     draft.condition("Complete", "True" if succeeded else "False", reason, message)
     draft.condition("Failed", "False" if succeeded else "True", reason, message)
     *earlier, entry = draft.status.rounds
-    ended = entry.model_copy(update={"completion_time": now, "best": draft.status.best})
+    best = draft.status.best
+    # Of earlier rounds the metrics are enough here: the parameters are in the history, and the status stays small.
+    summary = best.model_copy(update={"parameters": []}) if best is not None else None
+    ended = entry.model_copy(update={"completion_time": now, "best": summary})
     draft.set(state="Complete" if succeeded else "Failed", completion_time=now, rounds=[*earlier, ended])
     draft.notes.append(Note(reason, message, "Normal" if succeeded else "Warning"))
 

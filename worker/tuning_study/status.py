@@ -11,7 +11,7 @@ from tuning_study.spec import MetricName, ParameterName
 State = Literal["Pending", "Running", "Suspended", "Complete", "Failed"]
 ConditionType = Literal["Accepted", "StoreReady", "Running", "Suspended", "Complete", "Failed"]
 Short = Annotated[str, Field(max_length=512)]
-Message = Annotated[str, Field(max_length=2048)]
+Message = Annotated[str, Field(max_length=1024)]
 ROUNDS_KEPT = 10
 
 

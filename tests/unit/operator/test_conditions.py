@@ -40,4 +40,4 @@ def test_a_condition_says_which_generation_it_speaks_of() -> None:
 
 
 def test_a_long_message_is_cut_to_what_the_schema_takes() -> None:
-    assert len(of(accepted(TuningStudyStatus(), message="x" * 9999)).message) == 2048
+    assert len(of(accepted(TuningStudyStatus(), message="x" * 9999)).message) == 1024

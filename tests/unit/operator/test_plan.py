@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pytest
 
 from builders import NOW, choice, make_observed, make_progress, make_spec, make_status
-from tuning_operator.conditions import WORKERS_FAILED, with_condition
+from tuning_operator.conditions import WORKERS_FAILED, WORKERS_REFUSED, with_condition
 from tuning_operator.observed import JobView, Observed, PodView, StoreProblem
 from tuning_operator.plan import (
     Action,
@@ -22,11 +22,12 @@ from tuning_operator.plan import (
     StartWorkers,
     is_retuned,
     plan,
+    refused,
 )
 from tuning_study.budget import Counts, Limits, Over
 from tuning_study.digest import spec_digest
 from tuning_study.spec import TuningStudySpec
-from tuning_study.status import ConditionType, RetuneStatus, Round, TuningStudyStatus
+from tuning_study.status import Best, ConditionType, MetricValue, ParameterValue, RetuneStatus, Round, TuningStudyStatus
 
 A = TypeVar("A", bound=Action)
 SPEC = make_spec(workers={"replicas": 3})
@@ -485,3 +486,34 @@ def test_the_whole_status_reads_back_and_stays_small() -> None:
 def test_the_digest_of_a_progress_is_that_of_its_own_spec() -> None:
     """Guards the builder: a wrong digest would make every test above start a new round."""
     assert make_progress(SPEC).digest == spec_digest(SPEC)
+
+
+def test_a_round_that_was_started_and_never_told_is_started_again() -> None:
+    decided = plan(seen(status=TuningStudyStatus(), job=None))
+    assert [type(action) for action in decided.actions] == [StartRound, StartWorkers]
+    assert decided.status.round == 1
+
+
+def test_in_a_namespace_that_ends_the_job_goes_first() -> None:
+    decided = plan(seen(namespace_ends=True))
+    assert decided.actions == (RemoveWorkers(1),)
+    assert decided.status == make_status()
+
+
+def test_workers_that_the_api_server_refuses_are_told_once() -> None:
+    observed = seen()
+    decided = refused(observed, plan(observed), "quantities must match the regular expression")
+    assert value(decided, "Running") == ("False", WORKERS_REFUSED)
+    assert [note.reason for note in decided.notes] == [WORKERS_REFUSED]
+
+    again = refused(seen(status=decided.status), plan(observed), "quantities must match the regular expression")
+    assert again.notes == ()
+
+
+def test_an_earlier_round_keeps_its_best_without_the_parameters() -> None:
+    best = Best(
+        trial=3, metrics=[MetricValue(name="accuracy", value=0.9)], parameters=[ParameterValue(name="C", value="1")]
+    )
+    decided = plan(seen(progress=make_progress(SPEC, complete=10), best=best))
+    assert decided.status.best == best
+    assert decided.status.rounds[-1].best == best.model_copy(update={"parameters": []})
