@@ -9,9 +9,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from integration.harness import ControlPlane, Kube
+
+settings.register_profile("shared", deadline=None)  # on a busy machine time says nothing of the code
+settings.load_profile("shared")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -15,7 +15,7 @@ MANUAL = "Manual"
 class Suppressed(StrEnum):
     """Why a request starts nothing."""
 
-    DUPLICATE = "Duplicate"  # its token was handled before
+    DUPLICATE = "Duplicate"  # its token started the last round that was asked for
     NOT_A_TRIGGER = "NotATrigger"  # spec.retune.triggers does not list who asked
     SUSPENDED = "Suspended"
     ROUND_RUNNING = "RoundRunning"
@@ -54,7 +54,7 @@ def suppression(
     request: Request, retune: Retune, status: RetuneStatus, *, now: datetime, running: bool, suspended: bool
 ) -> Suppressed | None:
     """Why the request starts no round, or None if it does."""
-    if request.token == status.last_handled:
+    if request.token == status.last_taken:
         return Suppressed.DUPLICATE
     if request.trigger != MANUAL and request.trigger not in retune.triggers:
         return Suppressed.NOT_A_TRIGGER
@@ -80,7 +80,8 @@ def answered(status: RetuneStatus, request: Request, verdict: Suppressed | None,
         reason = f"{verdict}: {request.reason}"
         return status.model_copy(update={**handled, "suppressed": status.suppressed + 1, "reason": reason[:512]})
     today = started_today(status, now) + 1
-    return status.model_copy(update={**handled, "last_time": now, "today": today, "reason": request.reason})
+    taken = {"last_taken": request.token, "last_time": now, "today": today, "reason": request.reason}
+    return status.model_copy(update=handled | taken)
 
 
 def round_budget(budget: Budget, retune: Retune, *, retuned: bool) -> Budget:

@@ -1,5 +1,6 @@
 """Reads a TuningStudy from its manifest, and says what is wrong with it in words its author can act on."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from ruamel.yaml.error import YAMLError
 
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.space import check_space
-from tuning_study.spec import API_VERSION, KIND, NAME_LENGTH, TuningStudySpec
+from tuning_study.spec import API_VERSION, KIND, NAME_LENGTH, NAME_PATTERN, TuningStudySpec
 from tuning_study.strategy import check_strategy
 
 
@@ -36,6 +37,8 @@ def read_study(manifest: Mapping[str, Any]) -> tuple[str, str, TuningStudySpec]:
     name = str(metadata.get("name") or "")
     if not 1 <= len(name) <= NAME_LENGTH:
         problems.append(f"metadata.name: {len(name)} characters; a study's name has 1 to {NAME_LENGTH}")
+    elif not re.fullmatch(NAME_PATTERN, name):
+        problems.append(f"metadata.name: {name!r}; write lower case letters, digits, `-` and `.` only")
     try:
         spec = read_spec(manifest.get("spec"))
     except InvalidStudy as invalid:

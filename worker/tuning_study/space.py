@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -139,14 +140,18 @@ def _every_value(parameter: Parameter) -> Iterable[Scalar]:
 
 
 def _at(parameter: Parameter, index: int) -> float:
-    """The value `index` steps above min; a sum of floats may pass max by its last digit."""
-    assert parameter.min is not None and parameter.max is not None  # a rule of Parameter
-    return min(parameter.min + index * (parameter.step or 1), parameter.max)
+    """The value `index` steps above min, as a person would write it: 0.3, not 0.1 + 0.2."""
+    return float(_decimal(parameter.min) + index * _decimal(parameter.step or 1))
 
 
 def _steps(parameter: Parameter) -> int:
-    assert parameter.min is not None and parameter.max is not None  # a rule of Parameter
-    return int((parameter.max - parameter.min) / (parameter.step or 1) + 1e-9)
+    """How many steps fit between min and max, counted in decimals as Optuna does."""
+    return int((_decimal(parameter.max) - _decimal(parameter.min)) / _decimal(parameter.step or 1))
+
+
+def _decimal(number: float | None) -> Decimal:
+    assert number is not None  # a rule of Parameter
+    return Decimal(str(number))
 
 
 def _check_one(parameter: Parameter, by_name: Mapping[str, Parameter]) -> Iterator[str]:

@@ -12,7 +12,8 @@ API_VERSION = f"{GROUP}/{VERSION}"
 NAME_LENGTH = 52  # leaves room for the longest suffix of an object that is named after a study
 
 Scalar = str | int | float | bool | None
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # of every Kubernetes object
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=NAME_PATTERN)]
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_./-]*$")]
 ParameterName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]  # JSON has no others

@@ -66,6 +66,7 @@ class Pareto(Model):
 
 class RetuneStatus(Model):
     last_handled: Short | None = Field(None, description="Token of the last request that was decided.")
+    last_taken: Short | None = Field(None, description="Token of the last request that started a round.")
     last_request: Short | None = Field(None, description="Digest of the last annotation that was read.")
     last_time: datetime | None = Field(None, description="When the last retuning started.")
     today: int = 0

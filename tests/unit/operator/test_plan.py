@@ -402,8 +402,8 @@ class TestARequestForARound:
         assert decided.status.retune.suppressed == 1
         assert "StartRound" not in kinds(decided)
 
-    def test_of_a_token_that_was_handled_is_a_duplicate(self) -> None:
-        status = make_status(state="Complete", retune=RetuneStatus(last_handled="please"))
+    def test_of_a_token_that_started_a_round_is_a_duplicate(self) -> None:
+        status = make_status(state="Complete", retune=RetuneStatus(last_taken="please"))
         decided = plan(ended(status=status, request="please"))
         assert "Duplicate" in decided.notes[-1].message
 

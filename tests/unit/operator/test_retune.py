@@ -79,7 +79,7 @@ def test_an_alert_is_taken_where_it_is_a_trigger(triggers: list[str], expected: 
 
 
 AGAINST: list[tuple[dict[str, Any], Suppressed]] = [
-    ({"status": {"last_handled": "t2"}}, Suppressed.DUPLICATE),
+    ({"status": {"last_taken": "t2"}}, Suppressed.DUPLICATE),
     ({"suspended": True}, Suppressed.SUSPENDED),
     ({"running": True}, Suppressed.ROUND_RUNNING),
     ({"retune": {"cooldown": "6h"}, "status": {"last_time": NOW - HOUR}}, Suppressed.COOLDOWN),
@@ -99,7 +99,8 @@ def test_a_request_is_suppressed_for_the_reason_that_holds(situation: dict[str, 
         {"retune": {"cooldown": "6h"}},
         {"retune": {"maxPerDay": 2}, "status": {"last_time": NOW - HOUR, "today": 1}},
         {"retune": {"maxPerDay": 2}, "status": {"last_time": NOW - 13 * HOUR, "today": 2}},
-        {"status": {"last_handled": "t1"}},
+        {"status": {"last_taken": "t1"}},
+        {"status": {"last_handled": "t2"}},  # refused once, in a cooldown perhaps
     ],
 )
 def test_a_reason_that_has_passed_stands_against_nothing(situation: dict[str, Any]) -> None:
@@ -115,7 +116,7 @@ def test_the_days_count_begins_anew_at_midnight_utc() -> None:
 def test_a_request_that_is_taken_is_counted_and_remembered() -> None:
     after = answered(RetuneStatus(suppressed=4, today=1, last_time=NOW - HOUR), request(), None, NOW)
     assert (after.last_handled, after.last_request, after.today, after.suppressed) == ("t2", "d2", 2, 4)
-    assert (after.last_time, after.reason) == (NOW, "why")
+    assert (after.last_taken, after.last_time, after.reason) == ("t2", NOW, "why")
 
 
 def test_a_request_that_is_suppressed_is_answered_too_and_leaves_the_clock() -> None:
@@ -123,6 +124,7 @@ def test_a_request_that_is_suppressed_is_answered_too_and_leaves_the_clock() -> 
     after = answered(before, request(), Suppressed.COOLDOWN, NOW)
     assert (after.last_handled, after.last_request, after.suppressed) == ("t2", "d2", 5)
     assert (after.last_time, after.today, after.reason) == (before.last_time, 1, "Cooldown: why")
+    assert after.last_taken is None, "the same alert may ask again when the cooldown is over"
 
 
 @pytest.mark.parametrize(
