@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from tuning_operator import actions, names
 from tuning_operator import conditions as why
-from tuning_operator import names, plan
+from tuning_operator.actions import Action, Note, StartRound
 from tuning_operator.cluster import Cluster
 from tuning_operator.configmaps import round_config_map
 from tuning_operator.jobs import WorkerDefaults, worker_job
 from tuning_operator.observed import Study
-from tuning_operator.plan import Action, Note, StartRound
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
 from tuning_store import claims, rounds
@@ -25,7 +25,7 @@ class Actor:
 
     async def act(self, action: Action, study: Study, location: Location | None) -> list[Note]:
         """Do one action; returns what else a person should know. Raises StoreError and ClusterError."""
-        if isinstance(action, plan.RemoveWorkers):
+        if isinstance(action, actions.RemoveWorkers):
             await self._cluster.delete_job(study.namespace, names.round_name(study.name, action.number))
             return []
         assert location is not None  # a plan without a store has no other actions
@@ -34,12 +34,12 @@ class Actor:
                 await self._cluster.apply(round_config_map(action.resolved))
                 changes = await self._stores.call(self._start_round, action, study, location)
                 return [Note(why.WARM_START_CLIPPED, change, "Warning") for change in changes[:5]]
-            case plan.StartWorkers(resolved, replicas):
+            case actions.StartWorkers(resolved, replicas):
                 defaults = WorkerDefaults(
                     self._settings.worker_image, self._settings.image_pull_policy, location.secret, location.key
                 )
                 await self._cluster.apply(worker_job(resolved, replicas, defaults, study.queue))
-            case plan.ScaleWorkers(of, replicas, suspended):
+            case actions.ScaleWorkers(of, replicas, suspended):
                 spec = {"parallelism": replicas, "completions": replicas, "suspend": suspended}
                 await self._cluster.patch_job(study.namespace, names.round_name(study.name, of), spec)
             case _:
@@ -77,13 +77,13 @@ class Actor:
         engine = self._stores.board(location).engine_for(location.schema)
         name = study_name(study.namespace, study.name, study.uid, study.status.round)
         match action:
-            case plan.SetBudget(budget):
+            case actions.SetBudget(budget):
                 rounds.set_budget(engine, name, budget)
-            case plan.SetPaused(paused):
+            case actions.SetPaused(paused):
                 rounds.set_paused(engine, name, paused)
-            case plan.PutBack(worker):
+            case actions.PutBack(worker):
                 claims.give_back(engine, rounds.find(engine, name), worker)
-            case plan.FailTrial(worker, reason):
+            case actions.FailTrial(worker, reason):
                 claims.fail_running(engine, rounds.find(engine, name), worker, reason)
             case other:
                 raise TypeError(f"no such action: {other!r}")

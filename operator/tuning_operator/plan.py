@@ -1,18 +1,30 @@
 """Decides, from what was observed, what to do and what to tell. Pure: no clock, no I/O, the same answer every time."""
 
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from tuning_operator import conditions as why
+from tuning_operator.actions import (
+    Action,
+    FailTrial,
+    Note,
+    PutBack,
+    RemoveWorkers,
+    ScaleWorkers,
+    SetBudget,
+    SetPaused,
+    StartRound,
+    StartWorkers,
+)
 from tuning_operator.conditions import with_condition
+from tuning_operator.disruptions import own_fault
 from tuning_operator.observed import Observed, PodView
 from tuning_operator.retune import Request, answered, parse_request, round_budget, suppression
 from tuning_study.budget import SUCCESSES, Over
 from tuning_study.digest import spec_digest
 from tuning_study.round import ResolvedRound, resolve
-from tuning_study.spec import Budget, TuningStudySpec
+from tuning_study.spec import TuningStudySpec
 from tuning_study.status import (
     ROUNDS_KEPT,
     ConditionType,
@@ -26,72 +38,6 @@ from tuning_study.strategy import phase_at
 
 CREATED, SPEC_CHANGED = "Created", "SpecChanged"
 _HOPELESS = 3  # pods of each worker that may fail before any trial has ended
-_STOPPED, _STUCK = 143, 75  # exit codes of tuning_worker that say nothing against the trial
-
-
-@dataclass(frozen=True)
-class StartRound:
-    """Make the round in the store, then its ConfigMap. `warm_from` is the study whose best are tried first."""
-
-    resolved: ResolvedRound
-    budget: Budget
-    warm_from: str | None = None
-    warm_best: int = 0
-
-
-@dataclass(frozen=True)
-class StartWorkers:
-    resolved: ResolvedRound
-    replicas: int
-
-
-@dataclass(frozen=True)
-class ScaleWorkers:
-    number: int
-    replicas: int
-    suspended: bool
-
-
-@dataclass(frozen=True)
-class RemoveWorkers:
-    number: int
-
-
-@dataclass(frozen=True)
-class SetBudget:
-    budget: Budget
-
-
-@dataclass(frozen=True)
-class SetPaused:
-    paused: bool
-
-
-@dataclass(frozen=True)
-class PutBack:
-    """The trials of a worker that is gone wait again."""
-
-    worker: str
-
-
-@dataclass(frozen=True)
-class FailTrial:
-    """The trial of a worker that it brought down has failed."""
-
-    worker: str
-    reason: str
-
-
-Action = StartRound | StartWorkers | ScaleWorkers | RemoveWorkers | SetBudget | SetPaused | PutBack | FailTrial
-
-
-@dataclass(frozen=True)
-class Note:
-    """An Event for people."""
-
-    reason: str
-    message: str
-    kind: Literal["Normal", "Warning"] = "Normal"
 
 
 @dataclass(frozen=True)
@@ -295,7 +241,7 @@ def _settle_lost_trials(draft: _Draft) -> None:
         pod = by_name.get(worker)
         if not share.running or (pod is not None and not pod.ended):
             continue
-        reason = _own_fault(pod)
+        reason = own_fault(pod)
         if reason is None:
             draft.actions.append(PutBack(worker))
             gone = "is gone" if pod is None else f"was disrupted ({pod.reason or pod.exit_code})"
@@ -305,27 +251,6 @@ def _settle_lost_trials(draft: _Draft) -> None:
         else:
             draft.actions.append(FailTrial(worker, reason))
             draft.notes.append(Note(why.TRIAL_ENDED_POD, f"pod {worker}: {reason}", "Warning"))
-
-
-def _own_fault(pod: PodView | None) -> str | None:
-    """Why the trial is to blame for the end of its pod, or None."""
-    if pod is None or pod.disrupted or pod.exit_code in (None, 0, _STOPPED, _STUCK):
-        return None
-    if pod.reason == "OOMKilled":
-        return "the trial's pod was killed for using too much memory (OOMKilled): raise workers.resources.limits.memory"
-    assert pod.exit_code is not None
-    if pod.exit_code == 128 + signal.SIGKILL:
-        return None  # somebody's kill -9
-    if pod.exit_code > 128:
-        return f"the trial ended its worker by {_signal_name(pod.exit_code - 128)}"
-    return f"the trial ended its worker with exit code {pod.exit_code}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _obey_budget(draft: _Draft, spec: TuningStudySpec) -> None:

@@ -10,11 +10,12 @@ import structlog
 
 from tuning_operator import metrics, names
 from tuning_operator.act import Actor
+from tuning_operator.actions import Note
 from tuning_operator.cluster import Cluster
 from tuning_operator.exceptions import Forbidden, Invalid, SecretUnusable
 from tuning_operator.observe import Memory, Observer, read_study, store_problem
 from tuning_operator.observed import Observed, Study
-from tuning_operator.plan import Note, Plan, plan, refused
+from tuning_operator.plan import Plan, plan, refused
 from tuning_operator.retune import parse_request
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Stores

@@ -7,12 +7,9 @@ from typing import Any, TypeVar
 import pytest
 
 from builders import NOW, choice, make_observed, make_progress, make_spec, make_status
-from tuning_operator.conditions import WORKERS_FAILED, WORKERS_REFUSED, with_condition
-from tuning_operator.observed import JobView, Observed, PodView, StoreProblem
-from tuning_operator.plan import (
+from tuning_operator.actions import (
     Action,
     FailTrial,
-    Plan,
     PutBack,
     RemoveWorkers,
     ScaleWorkers,
@@ -20,10 +17,10 @@ from tuning_operator.plan import (
     SetPaused,
     StartRound,
     StartWorkers,
-    is_retuned,
-    plan,
-    refused,
 )
+from tuning_operator.conditions import WORKERS_FAILED, WORKERS_REFUSED, with_condition
+from tuning_operator.observed import JobView, Observed, PodView, StoreProblem
+from tuning_operator.plan import Plan, is_retuned, plan, refused
 from tuning_study.budget import Counts, Limits, Over
 from tuning_study.digest import spec_digest
 from tuning_study.spec import TuningStudySpec
