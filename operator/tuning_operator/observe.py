@@ -33,6 +33,7 @@ _FRESH = 1.0  # seconds that a reading of the store may be old
 class Memory:
     """What a study's loop remembers between two looks, to spare reads; forgetting it costs nothing but those."""
 
+    study: Study | None = None
     status: TuningStudyStatus | None = None  # as written last
     written_at: datetime | None = None
     acted_at: float = 0.0  # monotonic
@@ -43,25 +44,31 @@ class Memory:
     pareto: Pareto | None = None
 
 
-def read_study(body: Mapping[str, Any]) -> Study:
+def read_study(body: Mapping[str, Any], known: Study | None = None) -> Study:
+    """The study of `body`. The spec of `known` is taken over while its generation lasts: checking one costs time."""
     metadata = body["metadata"]
-    spec: TuningStudySpec | None = None
-    problems: list[str] = []
-    try:
-        spec = read_spec(body.get("spec"))
-    except InvalidStudy as invalid:
-        problems = invalid.problems
+    if known is not None and (known.uid, known.generation) == (metadata["uid"], metadata["generation"]):
+        spec, problems = known.spec, known.problems
+    else:
+        spec, problems = _checked(body.get("spec"))
     return Study(
         namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
         generation=metadata["generation"],
         spec=spec,
-        problems=tuple(problems),
+        problems=problems,
         status=TuningStudyStatus.model_validate(dict(body.get("status") or {})),
         retune_request=metadata.get("annotations", {}).get(names.RETUNE_ANNOTATION),
         queue=metadata.get("labels", {}).get(names.QUEUE_LABEL),
     )
+
+
+def _checked(document: Any) -> tuple[TuningStudySpec | None, tuple[str, ...]]:
+    try:
+        return read_spec(document), ()
+    except InvalidStudy as invalid:
+        return None, tuple(invalid.problems)
 
 
 class Observer:

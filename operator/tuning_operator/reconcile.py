@@ -46,7 +46,7 @@ class Reconciler:
         namespace_ends: bool = False,
     ) -> timedelta:
         """Bring one study a step further. Returns when to look again if nothing happens."""
-        study = read_study(body)
+        study = memory.study = read_study(body, memory.study)
         if memory.status is not None:  # ours is newer than what the watch has shown so far
             study = replace(study, status=memory.status)
         job = jobs.get(names.round_name(study.name, max(1, study.status.round)))

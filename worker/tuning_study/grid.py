@@ -27,6 +27,10 @@ class SharedGridSampler(BaseSampler):
             advice = "take larger steps, fewer parameters, or another sampler"
             raise InvalidStudy([f"strategy: a grid of more than {_MOST_POINTS} points: {advice}"])
 
+    @property
+    def size(self) -> int:
+        return len(self._points)
+
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         if _POINT in trial.system_attrs:
             return

@@ -2,10 +2,12 @@
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
@@ -49,9 +51,13 @@ def build_sampler(sampler: Sampler, spec: TuningStudySpec, study_seed: int, tria
     trials draw the same numbers and each can be repeated.
     """
     if sampler.type == "Grid":
+        if sampler.options:
+            raise InvalidStudy([f"strategy: Grid has no options; remove {', '.join(sorted(sampler.options))}"])
         return SharedGridSampler(spec.parameters)
     seed = study_seed if sampler.type == "QMC" else trial_seed
-    return _SAMPLERS[sampler.type](**_arguments(sampler), seed=seed)
+    with warnings.catch_warnings():  # what Optuna calls experimental is no news to the author of a manifest
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return _SAMPLERS[sampler.type](**_arguments(sampler), seed=seed)
 
 
 def build_pruner(pruner: Pruner) -> BasePruner:
@@ -78,7 +84,17 @@ def check_strategy(spec: TuningStudySpec) -> list[str]:
             problems += invalid.problems
         except (ValueError, TypeError) as refused:
             problems.append(f"strategy: {phase.sampler.type} with pruner {phase.pruner.type}: {refused}")
-    return problems
+    return problems or _check_grid(spec)
+
+
+def _check_grid(spec: TuningStudySpec) -> list[str]:
+    """A grid alone ends with its last point; more trials would only repeat some."""
+    if len(spec.phases) > 1 or spec.phases[0].sampler.type != "Grid" or spec.budget.trials is None:
+        return []
+    points = SharedGridSampler(spec.parameters).size
+    if spec.budget.trials <= points:
+        return []
+    return [f"budget.trials: the grid has {points} points, not {spec.budget.trials}: write {points} or fewer"]
 
 
 def _arguments(part: Sampler | Pruner) -> dict[str, Any]:

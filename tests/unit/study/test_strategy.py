@@ -86,3 +86,21 @@ def test_finished_trials_move_the_study_along_and_the_last_phase_has_no_end() ->
 @pytest.mark.parametrize(("snake", "camel"), [("n_ei_candidates", "nEiCandidates"), ("sigma0", "sigma0")])
 def test_names_go_to_camel_case_and_back(snake: str, camel: str) -> None:
     assert (to_camel_case(snake), to_snake_case(camel)) == (camel, snake)
+
+
+def test_a_grid_that_is_smaller_than_the_budget_says_its_size() -> None:
+    spec = make_spec(
+        parameters=[{"name": "n", "type": "Int", "min": 1, "max": 5}],
+        strategy={"sampler": {"type": "Grid"}},
+        budget={"trials": 6},
+    )
+    assert check_strategy(spec) == ["budget.trials: the grid has 5 points, not 6: write 5 or fewer"]
+
+
+def test_a_grid_has_no_options() -> None:
+    spec = make_spec(
+        parameters=[{"name": "n", "type": "Int", "min": 1, "max": 5}],
+        strategy={"sampler": {"type": "Grid", "options": {"shuffle": True}}},
+        budget={"trials": 5},
+    )
+    assert check_strategy(spec) == ["strategy: Grid has no options; remove shuffle"]
