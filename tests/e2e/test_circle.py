@@ -51,9 +51,8 @@ def test_a_firing_alert_starts_round_2_once(kubectl: Kubectl, system: Kubectl, t
         eventually(lambda: _suppressed(kubectl), 60)
         assert kubectl.status("watched")["round"] == 2
 
-    events = kubectl.events("watched")
-    assert [reason for reason, _ in events].count("RetuneStarted") == 1
-    assert any(reason == "RetuneSuppressed" and "Duplicate" in message for reason, message in events)
+    eventually(lambda: _duplicate_is_told(kubectl))
+    assert [reason for reason, _ in kubectl.events("watched")].count("RetuneStarted") == 1
 
 
 def test_a_request_by_hand_takes_the_same_road_and_the_cooldown_holds(kubectl: Kubectl) -> None:
@@ -73,6 +72,11 @@ def test_a_request_by_hand_takes_the_same_road_and_the_cooldown_holds(kubectl: K
 def _round_is_complete(kubectl: Kubectl, number: int) -> None:
     status = kubectl.status("watched")
     assert (status["round"], status["state"]) == (number, "Complete")
+
+
+def _duplicate_is_told(kubectl: Kubectl) -> None:
+    events = kubectl.events("watched")
+    assert any(reason == "RetuneSuppressed" and "Duplicate" in message for reason, message in events)
 
 
 def _suppressed(kubectl: Kubectl) -> None:

@@ -21,7 +21,7 @@ def test_three_workers_finish_exactly_450_trials(kubectl: Kubectl) -> None:
     assert status["trials"]["complete"] + status["trials"]["pruned"] == 450
     assert status["trials"]["summary"] == "450/450"
     assert status["best"]["metrics"][0]["value"] > 0.97
-    assert {reason for reason, _ in kubectl.events("digits")} >= {"RoundStarted", "BudgetUsed"}
+    eventually(lambda: _told(kubectl, "RoundStarted", "BudgetUsed"))
     assert "450/450" in kubectl("get tstudy digits")
     pods = kubectl.get("pods -l tuning.dev/study=digits,tuning.dev/role=worker")["items"]
     assert len(pods) == 3
@@ -66,6 +66,10 @@ def test_what_is_fixed_for_a_round_may_not_change_while_it_runs(kubectl: Kubectl
     refused = kubectl.fails("""patch tstudy digits --type merge -p '{"spec": {"seed": 7}}'""")
 
     assert "seed is fixed while a round runs: set `suspend: true` first" in refused
+
+
+def _told(kubectl: Kubectl, *reasons: str) -> None:
+    assert {reason for reason, _ in kubectl.events("digits")} >= set(reasons)
 
 
 def _used(kubectl: Kubectl) -> int:

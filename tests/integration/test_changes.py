@@ -67,6 +67,7 @@ def test_suspend_and_resume(studies: Studies, gate: Gate, grace: str, left: dict
     study.change(suspend=False)
     study.wait_until("Complete")
     assert study.trials == {"complete": 6}
+    study.wait_for_event("BudgetUsed")  # Events follow the status
     assert [reason for reason, _ in study.events] == ["RoundStarted", "Suspended", "Resumed", "BudgetUsed"]
 
 

@@ -130,6 +130,7 @@ def test_a_killed_operator_goes_on_where_it_was(
     study.wait_for_event("TrialsPutBack", victim["metadata"]["name"])
     study.wait_until("Complete")
     assert study.trials == {"complete": 6}
+    study.wait_for_event("BudgetUsed")  # Events follow the status
     assert [reason for reason, _ in study.events] == ["RoundStarted", "TrialsPutBack", "BudgetUsed"]
 
 
@@ -165,6 +166,7 @@ def test_of_two_operators_one_acts_and_the_other_takes_over(
 
         study.wait_until("Complete")
         assert study.trials == {"complete": 6}
+        study.wait_for_event("BudgetUsed")  # Events follow the status
         assert [reason for reason, _ in study.events] == ["RoundStarted", "BudgetUsed"]
 
 
@@ -187,6 +189,7 @@ def test_the_study_waits_for_a_database_that_is_away(studies: Studies, gate: Gat
     assert study.trials == {"complete": 6}
     assert states(study.history()) == {"COMPLETE": 6}
     assert len(gate.starts) == 6  # no trial ran twice
+    study.wait_for_event("BudgetUsed")  # Events follow the status
     reasons = [reason for reason, _ in study.events]
     assert reasons == ["RoundStarted", "Unreachable", "Connected", "BudgetUsed"]
 
@@ -209,4 +212,5 @@ def test_the_study_goes_on_without_an_api_server(studies: Studies, gate: Gate, c
     control_plane.controller_manager.start()
     study.wait_until("Complete", timeout=60)
     assert study.trials == {"complete": 6}
+    study.wait_for_event("BudgetUsed")  # Events follow the status
     assert [reason for reason, _ in study.events] == ["RoundStarted", "BudgetUsed"]

@@ -50,6 +50,7 @@ def test_a_study_runs_from_manifest_to_complete(studies: Studies, operator: Oper
     assert study.condition("Complete") == ("True", "BudgetUsed")
     assert study.condition("Failed")[0] == "False"
     study.wait_for_event("BudgetUsed", "12 complete, 0 pruned, 0 failed")
+    study.wait_for_event("BudgetUsed")  # Events follow the status
     assert [reason for reason, _ in study.events] == ["RoundStarted", "BudgetUsed"]
 
     assert [entry["round"] for entry in status["rounds"]] == [1]
