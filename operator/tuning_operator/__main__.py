@@ -63,7 +63,7 @@ async def _lead(settings: Settings, cluster: Cluster, loops: Loops) -> None:
     loops.lead(Reconciler(settings, cluster, stores))
     metrics.leading(True)
     log.info("leading", identity=settings.identity)
-    await HistoryKeeper(settings.store_url, stores, loops.uids).run()
+    await HistoryKeeper(settings, cluster, stores).run()
 
 
 async def _follow(loops: Loops) -> None:

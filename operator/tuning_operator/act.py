@@ -32,7 +32,7 @@ class Actor:
         match action:
             case StartRound():
                 await self._cluster.apply(round_config_map(action.resolved))
-                changes = await self._stores.call(self._start_round, action, study, location)
+                changes = await self._stores.call(self._start_round, action, location)
                 return [Note(why.WARM_START_CLIPPED, change, "Warning") for change in changes[:5]]
             case actions.StartWorkers(resolved, replicas):
                 defaults = WorkerDefaults(
@@ -46,7 +46,7 @@ class Actor:
                 await self._stores.call(self._change_round, action, study, location)
         return []
 
-    def _start_round(self, action: StartRound, study: Study, location: Location) -> Sequence[str]:
+    def _start_round(self, action: StartRound, location: Location) -> Sequence[str]:
         resolved = action.resolved
         store = open_store(location.url, schema=location.schema)
         try:
@@ -79,6 +79,9 @@ class Actor:
         match action:
             case actions.SetBudget(budget):
                 rounds.set_budget(engine, name, budget)
+            case actions.SetRetain(retain):
+                for entry in study.status.rounds:
+                    rounds.set_retain(engine, entry.study, retain)
             case actions.SetPaused(paused):
                 rounds.set_paused(engine, name, paused)
             case actions.PutBack(worker):

@@ -41,6 +41,13 @@ class SetBudget:
 
 
 @dataclass(frozen=True)
+class SetRetain:
+    """spec.deletionPolicy, which may change at any time."""
+
+    retain: bool
+
+
+@dataclass(frozen=True)
 class SetPaused:
     paused: bool
 
@@ -60,7 +67,9 @@ class FailTrial:
     reason: str
 
 
-Action = StartRound | StartWorkers | ScaleWorkers | RemoveWorkers | SetBudget | SetPaused | PutBack | FailTrial
+Action = (
+    StartRound | StartWorkers | ScaleWorkers | RemoveWorkers | SetBudget | SetPaused | SetRetain | PutBack | FailTrial
+)
 
 
 @dataclass(frozen=True)

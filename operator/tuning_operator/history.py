@@ -1,11 +1,13 @@
 """Drops the history of studies that are gone. No finalizer: a deletion never waits for the operator or the store."""
 
 import asyncio
-from collections.abc import Callable, Collection
 from datetime import timedelta
 
 import structlog
 
+from tuning_operator.cluster import Cluster
+from tuning_operator.exceptions import ClusterError
+from tuning_operator.settings import Settings
 from tuning_operator.stores import Board, Stores
 from tuning_store import rounds, tenants
 from tuning_store.exceptions import StoreError
@@ -19,10 +21,15 @@ _SEEN_TWICE = 2  # a round is dropped when its study was missing this often in a
 
 
 class HistoryKeeper:
-    """Compares the operator's own PostgreSQL with the studies that exist, once a minute."""
+    """Compares the operator's own PostgreSQL with the studies that exist, once a minute.
 
-    def __init__(self, admin_url: str, stores: Stores, living: Callable[[], Collection[str]]) -> None:
-        self._url, self._stores, self._living = admin_url, stores, living
+    Asks the API server, not the watch's cache, which may be empty for a while; and leaves namespaces alone that the
+    operator does not watch, for it cannot know what lives there.
+    """
+
+    def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
+        self._url, self._watched = settings.store_url, settings.watch_namespaces
+        self._cluster, self._stores = cluster, stores
         self._missing: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -30,7 +37,7 @@ class HistoryKeeper:
             await asyncio.sleep(_PAUSE.total_seconds())
             try:
                 await self.sweep()
-            except StoreError as error:
+            except (StoreError, ClusterError) as error:
                 log.warning("history is not swept", error=str(error))
 
     async def sweep(self) -> list[str]:
@@ -38,11 +45,11 @@ class HistoryKeeper:
         board: Board = self._stores.admin_board()
         schemas = await self._stores.call(tenants.schemas, board.engine)
         found = await self._stores.call(read, board.engine, schemas)
-        living = set(self._living())
+        living = {study["metadata"]["uid"] for study in await self._cluster.list_studies(self._watched)}
         orphans = {
             name: progress
             for name, progress in found.items()
-            if progress.owner == self._stores.owner and not progress.retain and name.split("/")[2] not in living
+            if progress.owner == self._stores.owner and not progress.retain and self._is_orphan(name, living)
         }
         self._missing = {name: self._missing.get(name, 0) + 1 for name in orphans}
         gone = [name for name, times in self._missing.items() if times >= _SEEN_TWICE]
@@ -50,6 +57,10 @@ class HistoryKeeper:
             await self._stores.call(_drop, self._url, orphans[name].schema, name)
             log.info("history dropped", study=name)
         return gone
+
+    def _is_orphan(self, study: str, living: set[str]) -> bool:
+        namespace, _, uid, _ = study.split("/")
+        return uid not in living and (not self._watched or namespace in self._watched)
 
 
 def _drop(url: str, schema: str | None, study: str) -> None:

@@ -40,9 +40,6 @@ class Loops:
         self._ending: set[str] = set()  # namespaces
         self._loops: dict[Key, _Loop] = {}
 
-    def uids(self) -> set[str]:
-        return {body["metadata"]["uid"] for body in self._studies.values()}
-
     def lead(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
         for key, body in self._studies.items():

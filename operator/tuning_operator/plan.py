@@ -14,6 +14,7 @@ from tuning_operator.actions import (
     ScaleWorkers,
     SetBudget,
     SetPaused,
+    SetRetain,
     StartRound,
     StartWorkers,
 )
@@ -96,6 +97,8 @@ def plan(observed: Observed) -> Plan:
 
     _settle_lost_trials(draft)
     _obey_budget(draft, spec)
+    if progress.retain != (spec.deletion_policy == "Retain"):
+        draft.actions.append(SetRetain(spec.deletion_policy == "Retain"))
     _count(draft, spec)
     if progress.over is not None:
         return _end_round(draft, progress.over)

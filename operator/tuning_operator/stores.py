@@ -80,12 +80,15 @@ class Stores:
         return location
 
     def board(self, location: Location) -> Board:
-        if location.url not in self._boards:
-            self._boards[location.url] = Board(location.url)
-        return self._boards[location.url]
+        return self._board(location.url)
 
     def admin_board(self) -> Board:
-        return self._boards.setdefault(self._settings.store_url, Board(self._settings.store_url))
+        return self._board(self._settings.store_url)
+
+    def _board(self, url: str) -> Board:
+        if url not in self._boards:
+            self._boards[url] = Board(url)
+        return self._boards[url]
 
     async def call(self, function: Callable[..., R], *args: object, **kwargs: object) -> R:
         """Run a blocking store function beside the event loop."""

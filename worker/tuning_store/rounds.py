@@ -95,6 +95,7 @@ def reopen(engine: Engine, study: str) -> None:
 
 
 def set_retain(engine: Engine, study: str, retain: bool) -> None:
+    """Whether the round's history outlives its resource."""
     with translated(), engine.begin() as connection:
         connection.execute(update(rounds).where(rounds.c.study_name == study).values(retain=retain))
 

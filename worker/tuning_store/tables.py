@@ -61,7 +61,6 @@ claims = Table(
 studies: Table = models.StudyModel.__table__
 trials: Table = models.TrialModel.__table__
 trial_values: Table = models.TrialValueModel.__table__
-trial_params: Table = models.TrialParamModel.__table__
 trial_user_attributes: Table = models.TrialUserAttributeModel.__table__
 trial_system_attributes: Table = models.TrialSystemAttributeModel.__table__
 

@@ -15,6 +15,7 @@ from tuning_operator.actions import (
     ScaleWorkers,
     SetBudget,
     SetPaused,
+    SetRetain,
     StartRound,
     StartWorkers,
 )
@@ -514,3 +515,8 @@ def test_an_earlier_round_keeps_its_best_without_the_parameters() -> None:
     decided = plan(seen(progress=make_progress(SPEC, complete=10), best=best))
     assert decided.status.best == best
     assert decided.status.rounds[-1].best == best.model_copy(update={"parameters": []})
+
+
+def test_a_changed_deletion_policy_reaches_the_history() -> None:
+    decided = plan(seen(make_spec(workers={"replicas": 3}, deletionPolicy="Retain")))
+    assert decided.actions == (SetRetain(True),)
