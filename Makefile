@@ -31,6 +31,10 @@ demo: $(VENV)/.local ## Tune a digits classifier on this machine: three workers,
 test: $(VENV)/.dev ## Unit, contract and integration tests (real PostgreSQL, real Kubernetes API server)
 	$(PYTEST) tests/unit tests/contract tests/integration -n $(JOBS) --dist loadfile
 
+.PHONY: chaos
+chaos: $(VENV)/.dev ## Every fault, CHAOS_REPEATS times at moments from CHAOS_SEED; about 15 minutes
+	$(PYTEST) tests/chaos -n $(JOBS) --dist worksteal
+
 .PHONY: e2e
 e2e: $(VENV)/.dev ## End-to-end tests on the cluster that KUBECONFIG names; its nodes need the images
 	$(PYTEST) tests/e2e
@@ -44,11 +48,19 @@ kind: ## A kind cluster with the images, the chart and a sample study
 	hack/kind.sh $(TAG)
 
 .PHONY: bench
-bench: bench-overhead bench-cluster ## All benchmarks
+bench: bench-overhead bench-store bench-samplers bench-cluster ## All benchmarks
 
 .PHONY: bench-overhead
 bench-overhead: $(VENV)/.dev ## What a trial costs besides its objective, beside the same objective in a bare loop
 	$(BIN)/python benchmarks/overhead.py
+
+.PHONY: bench-samplers
+bench-samplers: $(VENV)/.dev ## Our samplers beside Optuna's: cost of a suggestion, and paired runs (an hour; resumes)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/samplers.py --results $${RESULTS:-/tmp/samplers.jsonl}
+
+.PHONY: bench-store
+bench-store: $(VENV)/.dev ## Trials a second through our PostgreSQL storage and through Optuna's, on one server
+	$(BIN)/python benchmarks/store.py
 
 .PHONY: bench-cluster
 bench-cluster: $(VENV)/.dev ## Times and API writes of a study on the cluster that KUBECONFIG names

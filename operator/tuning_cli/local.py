@@ -248,7 +248,7 @@ class LocalRun:
             numbers = claims.fail_running(engine, self._study_id, name, verdict.reason)
             self._crashed_by_worker += len(numbers)
         else:
-            numbers = claims.give_back(engine, self._study_id, name)
+            numbers = claims.give_back(engine, self._study_id, name, killed=verdict.crash)
         standing = progress.read(engine)[study]
         if standing.over is not None or (self._signals.stop and not verdict.crash):
             return

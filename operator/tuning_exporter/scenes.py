@@ -16,7 +16,7 @@ from tuning_store import progress, tenants
 from tuning_store.durations import Durations, read_durations
 from tuning_store.exceptions import StoreError
 from tuning_store.progress import Progress
-from tuning_store.storage import driver_url, engine_arguments
+from tuning_store.urls import driver_url, engine_arguments
 
 log = structlog.get_logger()
 

@@ -12,10 +12,13 @@ from sqlalchemy.engine import make_url
 from builders import make_round
 from tuning_store import schema
 from tuning_store.rounds import Ownership, start
-from tuning_store.storage import Store, driver_url, open_store
+from tuning_store.storage import Store, open_store
+from tuning_store.urls import driver_url
 from tuning_study.digest import spec_digest
 from tuning_study.round import ResolvedRound
 from tuning_study.space import Point
+
+from . import servers
 
 _databases = itertools.count()
 
@@ -44,12 +47,31 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
     admin.dispose()
 
 
-@pytest.fixture(params=["postgresql", "sqlite"])
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.mariadb(tmp_path_factory.mktemp("mariadb")) as url:
+        yield url
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: str) -> Iterator[str]:
+    """A fresh database."""
+    name = f"test_{next(_databases)}"
+    admin = create_engine(driver_url(mariadb_server))
+    with admin.begin() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield f"{mariadb_server}/{name}"
+    with admin.begin() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
+    admin.dispose()
+
+
+@pytest.fixture(params=["postgresql", "mariadb", "sqlite"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A fresh database without tables, of each kind that studies may live in."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    url: str = request.getfixturevalue("postgres_url")
+    url: str = request.getfixturevalue("postgres_url" if request.param == "postgresql" else "mariadb_url")
     return url
 
 

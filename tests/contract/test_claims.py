@@ -33,13 +33,14 @@ COMPLETE, PRUNED, FAIL, WAITING, RUNNING = (
 
 
 def take(store: Store, study: int, worker: str = "w-0") -> Claimed:
-    taken = claims.claim(store.engine, study, worker)
+    taken = store.as_worker(worker).claim(study)
     assert isinstance(taken, Claimed), taken
     return taken
 
 
 def finish(store: Store, taken: Claimed, worker: str = "w-0", state: TrialState = COMPLETE) -> bool:
-    return claims.finish(store.engine, taken.trial_id, worker, state, [0.5] if state is COMPLETE else None)
+    values = [0.5] if state is COMPLETE else None
+    return store.as_worker(worker).storage.set_trial_state_values(taken.trial_id, state, values)
 
 
 def counts(store: Store) -> Counts:
@@ -68,9 +69,9 @@ class TestAClaim:
     def test_waits_while_those_that_run_may_use_up_the_budget(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"trials": 2})
         first, _ = take(store, study), take(store, study, "w-1")
-        assert claims.claim(store.engine, study, "w-2") is Claim.WAIT
+        assert store.as_worker("w-2").claim(study) is Claim.WAIT
         finish(store, first, state=FAIL)
-        assert isinstance(claims.claim(store.engine, study, "w-2"), Claimed)
+        assert isinstance(store.as_worker("w-2").claim(study), Claimed)
 
     def test_of_a_worker_that_still_has_a_trial_is_that_trial_again(self, store: Store, begin: StartRound) -> None:
         """The answer to its first claim was lost, or the worker was restarted under its name."""
@@ -83,17 +84,17 @@ class TestAClaim:
         study = begin(budget={"trials": 2})
         finish(store, take(store, study))
         finish(store, take(store, study), state=PRUNED)
-        assert claims.claim(store.engine, study, "w-0") is Claim.OVER
+        assert store.as_worker("w-0").claim(study) is Claim.OVER
         assert claims.beat(store.engine, study, "w-0") is Over.BUDGET_USED
 
     def test_is_over_at_the_failure_budget(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"trials": 9, "failedTrials": 1})
         finish(store, take(store, study), state=FAIL)
-        assert claims.claim(store.engine, study, "w-0") is Claim.OVER
+        assert store.as_worker("w-0").claim(study) is Claim.OVER
 
     def test_of_a_round_that_is_gone_is_an_error(self, store: Store) -> None:
         with pytest.raises(UnknownRound):
-            claims.claim(store.engine, 99, "w-0")
+            store.as_worker("w-0").claim(99)
         with pytest.raises(UnknownRound):
             claims.beat(store.engine, 99, "w-0")
 
@@ -120,7 +121,7 @@ class TestAnEnd:
         with pytest.raises(ClaimLost):
             finish(store, taken)
         again = take(store, study, "w-1")
-        assert (again.trial_id, again.number, again.attempt) == (taken.trial_id, taken.number, 2)
+        assert (again.trial_id, again.number, again.attempt) == (taken.trial_id, taken.number, 1)
         with pytest.raises(ClaimLost):
             finish(store, taken)
         assert counts(store) == Counts(running=1)
@@ -157,7 +158,7 @@ class TestAnEnd:
     @pytest.mark.parametrize("value", [float("inf"), float("-inf")])
     def test_may_have_an_infinite_value(self, store: Store, begin: StartRound, value: float) -> None:
         taken = take(store, begin())
-        claims.finish(store.engine, taken.trial_id, "w-0", COMPLETE, [value])
+        store.as_worker("w-0").storage.set_trial_state_values(taken.trial_id, COMPLETE, [value])
         assert trials(store)[0].values == [value]
 
     def test_told_through_optuna_obeys_the_claim(self, store: Store, store_url: str, begin: StartRound) -> None:
@@ -242,7 +243,7 @@ class TestTheRoundAsAWhole:
         running = take(store, study)
         claims.stop(store.engine, study, Over.GOAL_REACHED, "trial 0 reached it")
         claims.stop(store.engine, study, Over.REJECTED, "too late")
-        assert claims.claim(store.engine, study, "w-1") is Claim.OVER
+        assert store.as_worker("w-1").claim(study) is Claim.OVER
         assert claims.beat(store.engine, study, "w-1") is Over.GOAL_REACHED
         assert progress.read(store.engine)[STUDY].detail == "trial 0 reached it"
         assert finish(store, running), "a result within the budget still counts"
@@ -252,21 +253,21 @@ class TestTheRoundAsAWhole:
         running = take(store, study)
         rounds.set_paused(store.engine, STUDY, True)
         rounds.set_paused(store.engine, STUDY, True)
-        assert claims.claim(store.engine, study, "w-1") is Claim.WAIT
+        assert store.as_worker("w-1").claim(study) is Claim.WAIT
         assert finish(store, running)
         rounds.set_paused(store.engine, STUDY, False)
-        assert isinstance(claims.claim(store.engine, study, "w-0"), Claimed)
+        assert isinstance(store.as_worker("w-0").claim(study), Claimed)
 
     def test_ends_when_its_time_is_used(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"duration": "1h"})
-        assert isinstance(claims.claim(store.engine, study, "w-0"), Claimed)
+        assert isinstance(store.as_worker("w-0").claim(study), Claimed)
         self.move_start(store, hours=-1)
-        assert claims.claim(store.engine, study, "w-0") is Claim.OVER
+        assert store.as_worker("w-0").claim(study) is Claim.OVER
         assert claims.beat(store.engine, study, "w-0") is Over.DURATION_USED
 
     def test_time_in_a_pause_does_not_count(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"duration": "1h"})
-        assert isinstance(claims.claim(store.engine, study, "w-0"), Claimed)
+        assert isinstance(store.as_worker("w-0").claim(study), Claimed)
         rounds.set_paused(store.engine, STUDY, True)
         self.move_start(store, hours=-2, paused=True)
         assert claims.beat(store.engine, study, "w-0") is None
@@ -280,7 +281,7 @@ class TestTheRoundAsAWhole:
         with store.engine.begin() as connection:
             made = connection.execute(round_table.select()).one().started_at
             connection.execute(update(round_table).values(started_at=made - timedelta(hours=1)))
-        assert isinstance(claims.claim(store.engine, study, "w-0"), Claimed)
+        assert isinstance(store.as_worker("w-0").claim(study), Claimed)
 
     def move_start(self, store: Store, hours: int, paused: bool = False) -> None:
         with store.engine.begin() as connection:
@@ -292,25 +293,27 @@ class TestTheRoundAsAWhole:
 
 
 def _work(url: str, study: int, worker: str) -> Counter[str]:
-    """A worker of whose trials every seventh fails, every eleventh is pruned, and which gives every thirteenth back."""
+    """A worker of whose trials every seventh fails, every eleventh is pruned; it gives every thirteenth back once."""
     store = open_store(url, worker=worker)
     done: Counter[str] = Counter()
+    given: set[int] = set()
     idle, deadline = threading.Event(), time.monotonic() + 60
     try:
-        while (taken := claims.claim(store.engine, study, worker)) is not Claim.OVER:
+        while (taken := store.claim(study)) is not Claim.OVER:
             if not isinstance(taken, Claimed):
                 assert time.monotonic() < deadline, "the round is not over, and has no trial for anybody"
                 idle.wait(0.005)
-            elif taken.number % 13 == 5 and taken.attempt == 1:
-                claims.give_back(store.engine, study, worker)
+            elif taken.number % 13 == 5 and taken.number not in given:
+                given.add(taken.number)
+                store.give_back(study)
             elif taken.number % 7 == 3:
-                claims.finish(store.engine, taken.trial_id, worker, FAIL)
+                store.storage.set_trial_state_values(taken.trial_id, FAIL)
                 done["failed"] += 1
             elif taken.number % 11 == 2:
-                claims.finish(store.engine, taken.trial_id, worker, PRUNED)
+                store.storage.set_trial_state_values(taken.trial_id, PRUNED)
                 done["used"] += 1
             else:
-                claims.finish(store.engine, taken.trial_id, worker, COMPLETE, [taken.number])
+                store.storage.set_trial_state_values(taken.trial_id, COMPLETE, [taken.number])
                 done["used"] += 1
     finally:
         store.close()

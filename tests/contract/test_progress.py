@@ -13,7 +13,8 @@ from tuning_operator.stores import Location
 from tuning_store import claims, schema, tenants
 from tuning_store.claims import Claimed
 from tuning_store.progress import read, read_candidates, read_failures
-from tuning_store.storage import Store, driver_url, open_store
+from tuning_store.storage import Store, open_store
+from tuning_store.urls import driver_url
 from tuning_study.budget import Counts, Over
 from tuning_study.results import METRICS_ATTRIBUTE, Candidate
 from tuning_study.round import ResolvedRound
@@ -35,7 +36,7 @@ def run_one(
 ) -> int:
     """One trial that completes with `values`, or fails; returns its id."""
     study = progress_id(store, resolved)
-    taken = claims.claim(store.engine, study, worker)
+    taken = store.as_worker(worker).claim(study)
     assert isinstance(taken, Claimed)
     store.load_study(resolved.study).get_trials()
     if violation is not None:
@@ -43,7 +44,7 @@ def run_one(
     if failure is not None:
         store.storage.set_trial_user_attr(taken.trial_id, "failure", failure)
     state = TrialState.COMPLETE if values is not None else TrialState.FAIL
-    claims.finish(store.engine, taken.trial_id, worker, state, values)
+    store.as_worker(worker).storage.set_trial_state_values(taken.trial_id, state, values)
     return taken.trial_id
 
 
@@ -64,7 +65,7 @@ def test_counts_are_by_state_and_shares_by_worker(store: Store) -> None:
     study = start_round(store, ONE, points=({"x": 0.1}, {"x": 0.2}, {"x": 0.3}, {"x": 0.4}))
     run_one(store, ONE, [0.5], worker="a")
     run_one(store, ONE, worker="b", failure="no metric")
-    claims.claim(store.engine, study, "b")
+    store.as_worker("b").claim(study)
     found = read(store.engine)[ONE.study]
     assert found.counts == Counts(complete=1, failed=1, running=1, waiting=1)
     assert found.shares == {"a": Counts(complete=1), "b": Counts(failed=1, running=1)}
@@ -85,10 +86,12 @@ def test_many_rounds_cost_one_statement(store: Store) -> None:
 
 
 def test_several_schemas_are_read_together(postgres_url: str) -> None:
-    places = [tenants.tenant_of(namespace, "cluster").schema for namespace in ("a", "b")]
+    made = [tenants.tenant_of(namespace, "cluster") for namespace in ("a", "b")]
+    places = [tenant.schema for tenant in made]
     rounds = [make_round(namespace=namespace) for namespace in ("a", "b")]
-    for place, resolved in zip(places, rounds, strict=True):
-        tenants.create(postgres_url, tenants.Tenant(place))
+    for tenant, resolved in zip(made, rounds, strict=True):
+        place = tenant.schema
+        tenants.create(postgres_url, tenant)
         store = open_store(postgres_url, schema=place)
         start_round(store, resolved)
         run_one(store, resolved, [0.5], worker=f"{place}-0")

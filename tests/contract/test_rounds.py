@@ -113,7 +113,7 @@ def test_a_dropped_round_leaves_no_row_in_any_table_and_its_neighbour_all(store:
     def live(resolved: ResolvedRound) -> None:
         study = start_round(store, resolved, points=({"x": 0.1},))
         claims.beat(store.engine, study, "w-0")
-        taken = claims.claim(store.engine, study, "w-0")
+        taken = store.as_worker("w-0").claim(study)
         assert isinstance(taken, Claimed)
         trial = store.load_study(resolved.study)
         trial.get_trials()

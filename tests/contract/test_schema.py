@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from sqlalchemy import create_engine, inspect
 
 from tuning_store import schema
-from tuning_store.storage import driver_url
+from tuning_store.urls import driver_url
 
 OURS = {"tuning_rounds", "tuning_workers", "tuning_claims"}
 

@@ -13,9 +13,22 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 
 from tuning_store.exceptions import ClaimLost, UnknownRound, translated
-from tuning_store.tables import claims, rounds, server_now, trial_user_attributes, trial_values, trials, workers
+from tuning_store.tables import (
+    claims,
+    rounds,
+    server_now,
+    shares,
+    studies,
+    trial_user_attributes,
+    trial_values,
+    trials,
+    workers,
+)
 from tuning_study.budget import Claim, Counts, Limits, Over, may_claim, over, result_counts
 from tuning_study.results import FAILURE_ATTRIBUTE
+
+MOST_ATTEMPTS = 3
+"""A trial whose worker went away that often, and no disruption was to blame, is not tried again."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +38,17 @@ class Claimed:
     trial_id: int
     number: int
     taken: int  # trials that were finished or running before; decides the phase
-    attempt: int  # 1, then one more each time the trial is put back
+    attempt: int  # 1, then one more each time its worker was lost
 
 
 def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:
     """One more trial for `worker`: the oldest that waits, or a new one. Claim.WAIT or Claim.OVER if there is none.
 
     A worker runs one trial at a time: one that is still its own was claimed by an attempt whose answer was lost, or by
-    an earlier life of the worker, and waits again.
+    an earlier life of the worker. It waits again, or has failed when that happened MOST_ATTEMPTS times.
     """
     with _locked(engine, study_id) as (connection, row):
-        _put_back(connection, _running_of(connection, study_id, [worker]))
+        _put_back_lost(connection, _running_of(connection, study_id, [worker]))
         counts = _counts(connection, study_id)
         verdict = may_claim(counts, _limits(row))
         if verdict is not Claim.TAKE:
@@ -77,14 +90,26 @@ def finish(
         return True
 
 
-def give_back(engine: Engine, study_id: int, worker: str) -> list[int]:
-    """Put back what `worker` was running: same trial, same parameters, charged to nobody. Returns the numbers."""
+def give_back(engine: Engine, study_id: int, worker: str, *, killed: bool = False) -> list[int]:
+    """Put back what `worker` was running: same trial, same parameters, charged to nobody. Returns the numbers.
+
+    A worker that was `killed`, and not by a disruption, may have been so for what its trial did: see put_back_lost.
+    """
     with _locked(engine, study_id) as (connection, _):
-        return _put_back(connection, _running_of(connection, study_id, [worker]))
+        found = _running_of(connection, study_id, [worker])
+        if killed:
+            return _put_back_lost(connection, found)
+        ids = [trial.trial_id for trial in found]
+        _set_state(connection, ids, TrialState.WAITING)
+        connection.execute(update(claims).where(claims.c.trial_id.in_(ids)).values(attempts=claims.c.attempts - 1))
+        return [trial.number for trial in found]
 
 
 def put_back_lost(engine: Engine, study_id: int, *, silent: timedelta, alive: Sequence[str] = ()) -> list[int]:
-    """Put back the trials of workers that were not seen for `silent` and are not known to be alive."""
+    """Put back the trials of workers that were not seen for `silent` and are not known to be alive.
+
+    A trial that lost MOST_ATTEMPTS workers has failed: it may well be what kills them. Returns the numbers.
+    """
     with _locked(engine, study_id) as (connection, row):
         lost = connection.execute(
             select(claims.c.worker)
@@ -97,7 +122,7 @@ def put_back_lost(engine: Engine, study_id: int, *, silent: timedelta, alive: Se
             .where(claims.c.study_id == study_id, trials.c.state == TrialState.RUNNING)
             .where(workers.c.seen_at.is_(None) | (workers.c.seen_at < row.now - silent))
         ).scalars()
-        return _put_back(connection, _running_of(connection, study_id, [name for name in lost if name not in alive]))
+        return _put_back_lost(connection, _running_of(connection, study_id, [n for n in lost if n not in alive]))
 
 
 def fail_running(engine: Engine, study_id: int, worker: str, reason: str) -> list[int]:
@@ -105,18 +130,7 @@ def fail_running(engine: Engine, study_id: int, worker: str, reason: str) -> lis
     with _locked(engine, study_id) as (connection, _):
         found = _running_of(connection, study_id, [worker])
         for trial in found:
-            connection.execute(
-                delete(trial_user_attributes).where(
-                    trial_user_attributes.c.trial_id == trial.trial_id,
-                    trial_user_attributes.c.key == FAILURE_ATTRIBUTE,
-                )
-            )
-            connection.execute(
-                insert(trial_user_attributes).values(
-                    trial_id=trial.trial_id, key=FAILURE_ATTRIBUTE, value_json=json.dumps(reason)
-                )
-            )
-        _set_state(connection, [trial.trial_id for trial in found], TrialState.FAIL)
+            _fail(connection, trial.trial_id, reason)
         return [trial.number for trial in found]
 
 
@@ -149,12 +163,13 @@ def stop(engine: Engine, study_id: int, reason: Over, detail: str) -> None:
 
 @contextmanager
 def _locked(engine: Engine, study_id: int) -> Iterator[tuple[Connection, Row[Any]]]:
-    """A transaction that holds the round's row. It is the only lock of a study, and no study shares it."""
+    """A transaction that holds the study's row, as Optuna does to number a trial. A study has no other lock."""
     with translated(), engine.connect() as connection:
         if connection.dialect.name == "sqlite":  # has no row locks: take the database's write lock at once
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         with connection.begin() if connection.dialect.name != "sqlite" else _commit_at_end(connection):
-            row = connection.execute(_round(study_id).with_for_update()).one_or_none()
+            connection.execute(select(studies.c.study_id).where(studies.c.study_id == study_id).with_for_update())
+            row = connection.execute(_round(study_id)).one_or_none()
             if row is None:
                 raise UnknownRound(f"study {study_id} is no longer in the store")
             yield connection, row
@@ -189,10 +204,15 @@ def active_seconds(row: Any) -> float:
 
 
 def _counts(connection: Connection, study_id: int) -> Counts:
-    rows = connection.execute(
-        select(trials.c.state, func.count()).where(trials.c.study_id == study_id).group_by(trials.c.state)
-    )
+    of_study = trials.c.study_id == study_id
+    if connection.dialect.name == "postgresql":  # where finished trials are counted as they finish
+        finished = select(*(func.coalesce(func.sum(shares.c[name]), 0) for name in ("complete", "pruned", "failed")))
+        complete, pruned, failed = connection.execute(finished.where(shares.c.study_id == study_id)).one()
+        of_study &= trials.c.state.in_([TrialState.RUNNING, TrialState.WAITING])
+    rows = connection.execute(select(trials.c.state, func.count()).where(of_study).group_by(trials.c.state))
     by_state: dict[TrialState, int] = {row[0]: row[1] for row in rows}
+    if connection.dialect.name == "postgresql":
+        by_state |= {TrialState.COMPLETE: int(complete), TrialState.PRUNED: int(pruned), TrialState.FAIL: int(failed)}
     return Counts(
         complete=by_state.get(TrialState.COMPLETE, 0),
         pruned=by_state.get(TrialState.PRUNED, 0),
@@ -241,7 +261,7 @@ def _assign(connection: Connection, study_id: int, trial_id: int, worker: str) -
 
 def _running_of(connection: Connection, study_id: int, names: Sequence[str]) -> list[Any]:
     rows = connection.execute(
-        select(trials.c.trial_id, trials.c.number)
+        select(trials.c.trial_id, trials.c.number, claims.c.attempts)
         .join(claims, claims.c.trial_id == trials.c.trial_id)
         .where(claims.c.study_id == study_id, claims.c.worker.in_(names), trials.c.state == TrialState.RUNNING)
         .order_by(trials.c.number)
@@ -249,9 +269,24 @@ def _running_of(connection: Connection, study_id: int, names: Sequence[str]) -> 
     return list(rows)
 
 
-def _put_back(connection: Connection, found: Sequence[Row[Any]]) -> list[int]:
-    _set_state(connection, [trial.trial_id for trial in found], TrialState.WAITING)
+def _put_back_lost(connection: Connection, found: Sequence[Row[Any]]) -> list[int]:
+    for trial in found:
+        if trial.attempts >= MOST_ATTEMPTS:
+            _fail(connection, trial.trial_id, f"its worker went away {trial.attempts} times")
+        else:
+            _set_state(connection, [trial.trial_id], TrialState.WAITING)
     return [trial.number for trial in found]
+
+
+def _fail(connection: Connection, trial_id: int, reason: str) -> None:
+    attributes = trial_user_attributes.c
+    connection.execute(
+        delete(trial_user_attributes).where(attributes.trial_id == trial_id, attributes.key == FAILURE_ATTRIBUTE)
+    )
+    connection.execute(
+        insert(trial_user_attributes).values(trial_id=trial_id, key=FAILURE_ATTRIBUTE, value_json=json.dumps(reason))
+    )
+    _set_state(connection, [trial_id], TrialState.FAIL)
 
 
 def _set_state(connection: Connection, trial_ids: Sequence[int], state: TrialState) -> None:

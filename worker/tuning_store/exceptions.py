@@ -11,10 +11,16 @@ StoreError
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg2  # type: ignore[import-untyped]
 from optuna.exceptions import StorageInternalError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 _INSUFFICIENT_PRIVILEGE = "42501"
+_PASSING = {
+    "25006",  # read only: a server that was failed over from, or is not yet the primary
+    "25P02",  # a transaction whose earlier statement was cancelled
+}
 
 
 class StoreError(Exception):
@@ -41,7 +47,7 @@ class ClaimLost(StoreError):
     """The trial was given to another worker, or finished, while this one was away."""
 
 
-TRANSIENT = (StoreUnavailable, StorageInternalError, OperationalError, InterfaceError)
+TRANSIENT = (StoreUnavailable, StorageInternalError, OperationalError, InterfaceError, PoolTimeout)
 """What passes when the database comes back."""
 
 
@@ -51,17 +57,22 @@ def translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise _translate(error) from error
+        raise _translate(error, error.orig) from error
+    except psycopg2.Error as error:
+        raise _translate(error, error) from error
     except StorageInternalError as error:
         cause = error.__cause__
-        raise (_translate(cause) if isinstance(cause, DBAPIError) else StoreUnavailable(str(error))) from error
+        if isinstance(cause, DBAPIError):
+            raise _translate(cause, cause.orig) from error
+        raise StoreUnavailable(str(error)) from error
 
 
-def _translate(error: DBAPIError) -> Exception:
-    text = str(error.orig).strip()
-    if getattr(error.orig, "pgcode", None) == _INSUFFICIENT_PRIVILEGE:
+def _translate(error: Exception, original: BaseException | None) -> Exception:
+    text, code = str(original).strip(), getattr(original, "pgcode", None)
+    if code == _INSUFFICIENT_PRIVILEGE:
         return PermissionRefused(text)
-    if not isinstance(error, OperationalError | InterfaceError):
+    passing = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
+    if not isinstance(error, passing) and code not in _PASSING:
         return error
     # A refused login arrives without a code: the connection that would carry it was never made.
     refused = ("password authentication failed", "no pg_hba.conf entry", "Access denied", "does not exist")

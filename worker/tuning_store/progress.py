@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Engine, String, cast, func, literal, select, union_all
+from sqlalchemy import Column, Engine, Select, String, Table, cast, func, literal, select, union_all
 
 from tuning_store import tables
 from tuning_store.claims import _limits
@@ -53,7 +53,7 @@ def read(engine: Engine, schemas: Sequence[str | None] = (None,)) -> dict[str, P
     if not schemas:
         return {}
     with translated(), engine.connect() as connection:
-        rows = connection.execute(union_all(*(_grouped(schema) for schema in schemas))).all()
+        rows = connection.execute(union_all(*(_grouped(schema, engine.dialect.name) for schema in schemas))).all()
     by_study: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         by_study[row.study_name].append(row)
@@ -109,27 +109,54 @@ def read_failures(engine: Engine, study: str, schema: str | None = None) -> list
         return [(str(json.loads(reason)), number) for reason, number in rows]
 
 
-def _grouped(schema: str | None) -> Any:
+def _grouped(schema: str | None, dialect: str) -> Any:
+    """Rows of a round, a worker, a state and how many; PostgreSQL has counted those that are finished."""
     rounds, trials, claims = (in_schema(t, schema) for t in (tables.rounds, tables.trials, tables.claims))
-    columns = [column for column in rounds.c if column.name != "study_id"]
-    state = cast(trials.c.state, String)
-    return (
-        select(
-            *columns,
-            server_now().label("now"),
-            literal(schema, String).label("schema"),
-            state.label("state"),
-            claims.c.worker,
-            func.count(trials.c.trial_id).label("number"),
-            func.max(trials.c.datetime_complete).label("last"),
+    is_open = trials.c.state.in_([TrialState.RUNNING, TrialState.WAITING])
+    joined = trials.c.study_id == rounds.c.study_id
+    counted = _counts(
+        rounds,
+        cast(trials.c.state, String),
+        claims.c.worker,
+        func.count(trials.c.trial_id),
+        func.max(trials.c.datetime_complete),
+        schema,
+    ).group_by(rounds.c.study_id, *_columns(rounds), cast(trials.c.state, String), claims.c.worker)
+    if dialect != "postgresql":
+        return counted.select_from(
+            rounds.outerjoin(trials, joined).outerjoin(claims, claims.c.trial_id == trials.c.trial_id)
         )
-        .select_from(
-            rounds.outerjoin(trials, trials.c.study_id == rounds.c.study_id).outerjoin(
-                claims, claims.c.trial_id == trials.c.trial_id
-            )
-        )
-        .group_by(rounds.c.study_id, *columns, state, claims.c.worker)
+    running = counted.select_from(
+        rounds.outerjoin(trials, joined & is_open).outerjoin(claims, claims.c.trial_id == trials.c.trial_id)
     )
+    shares = in_schema(tables.shares, schema)
+    last = shares.c.last_finished_at
+    finished = [
+        _counts(rounds, literal(state), func.nullif(shares.c.worker, ""), shares.c[counted], last, schema).join(
+            shares, shares.c.study_id == rounds.c.study_id
+        )
+        for state, counted in _FINISHED.items()
+    ]
+    return union_all(running, *finished)
+
+
+_FINISHED = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+
+
+def _counts(rounds: Table, state: Any, worker: Any, number: Any, last: Any, schema: str | None) -> Select[Any]:
+    return select(
+        *_columns(rounds),
+        server_now().label("now"),
+        literal(schema, String).label("schema"),
+        state.label("state"),
+        worker.label("worker"),
+        number.label("number"),
+        last.label("last"),
+    )
+
+
+def _columns(rounds: Table) -> list[Column[Any]]:
+    return [column for column in rounds.c if column.name != "study_id"]
 
 
 def _progress(study: str, rows: Sequence[Any]) -> Progress:

@@ -3,16 +3,17 @@
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 
 from optuna.storages import RDBStorage
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
-from tuning_store import tables
+from tuning_store import postgres, tables
 from tuning_store.exceptions import translated
-from tuning_store.storage import driver_url, engine_arguments
+from tuning_store.urls import driver_url, engine_arguments
 
-_LOCK = 0x7475_6E69  # "tuni": serialises table creation on PostgreSQL
+_LOCK = 0x7475_6E69  # "tuni"
 
 
 def create(url: str, schema: str | None = None) -> None:
@@ -22,12 +23,19 @@ def create(url: str, schema: str | None = None) -> None:
     engine = create_engine(url, **arguments)
     try:
         with _alone(url), translated(), engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
+            # A tenant could hold such a lock for ever; who makes tenants has another (tenants.create).
+            if connection.dialect.name == "postgresql" and schema is None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            elif connection.dialect.name in ("mysql", "mariadb"):  # held until the connection ends
+                connection.execute(text("SELECT get_lock(concat('tuning:', database()), 60)"))
             # Optuna uses connections of its own, so what it made is only seen by looking with another one.
             if not inspect(engine).has_table(tables.trials.name):
                 RDBStorage(url, engine_kwargs=arguments).engine.dispose()
             tables.metadata.create_all(connection)
+            if connection.dialect.name == "postgresql":
+                bounds = "{" + ",".join(map(str, tables.DURATION_BOUNDS)) + "}"
+                server = files(postgres).joinpath("server.sql").read_text().replace("{BOUNDS}", bounds)
+                connection.execution_options(no_parameters=True).exec_driver_sql(server)
     finally:
         engine.dispose()
 

@@ -1,49 +1,29 @@
-"""Opens a store: an engine, and the Optuna storage on it that waits out a database which is away."""
+"""Opens a store: the engine that our statements go through, and the Optuna storage on it."""
 
 import functools
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.trial import TrialState
-from sqlalchemy import Engine
+from sqlalchemy import Dialect, Engine, NullPool, event
 from sqlalchemy.engine import make_url
-from tenacity import (
-    Retrying,
-    retry_if_exception,
-    sleep_using_event,
-    stop_after_delay,
-    stop_when_event_set,
-    wait_random_exponential,
-)
 
 from tuning_store import claims
-from tuning_store.exceptions import TRANSIENT, AuthenticationRefused, translated
+from tuning_store import schema as tables_of
+from tuning_store.claims import Claimed
+from tuning_store.exceptions import translated
+from tuning_store.patience import Patience
+from tuning_store.postgres.link import Link
+from tuning_store.postgres.storage import PostgresStorage
+from tuning_store.urls import driver_url, engine_arguments
+from tuning_study.budget import Claim
 
-
-@dataclass(frozen=True)
-class Patience:
-    """How long an operation waits for a database that is away: `seconds`, or until `until` is set."""
-
-    seconds: float = 0.0
-    until: threading.Event = field(default_factory=threading.Event)
-
-    def __call__(self, operation: Callable[[], Any]) -> Any:
-        attempts = Retrying(
-            retry=retry_if_exception(_is_transient),
-            stop=stop_after_delay(self.seconds) | stop_when_event_set(self.until),
-            wait=wait_random_exponential(multiplier=0.1, max=2.0),
-            sleep=sleep_using_event(self.until),
-            reraise=True,
-        )
-        return attempts(operation)
-
-
-FOREVER = float("inf")
+Url = str | Callable[[], str]
+"""Where the store is; a function is asked again at each new connection, so that a password may change meanwhile."""
 
 
 class PatientStorage(_CachedStorage):
@@ -58,6 +38,16 @@ class PatientStorage(_CachedStorage):
         if self._worker is None or not state.is_finished():
             return super().set_trial_state_values(trial_id, state, values)
         return claims.finish(self._backend.engine, trial_id, self._worker, state, values)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def as_worker(self, worker: str) -> "PatientStorage":
+        return PatientStorage(self._backend, worker, self._patience)
+
+    def close(self) -> None:
+        self.remove_session()
+        self._backend.engine.dispose()
 
 
 def _patient(name: str) -> Callable[..., Any]:
@@ -79,62 +69,94 @@ class Store:
     """An open store. `worker` is whose claims its results are checked against; None for readers."""
 
     engine: Engine
-    storage: BaseStorage
+    storage: PostgresStorage | PatientStorage
     patience: Patience
     worker: str | None = None
 
     def load_study(self, name: str) -> optuna.Study:
         return optuna.load_study(study_name=name, storage=self.storage)
 
+    def claim(self, study_id: int) -> Claimed | Claim:
+        """One more trial for this store's worker; see claims.claim."""
+        assert self.worker is not None
+        if isinstance(self.storage, PostgresStorage):
+            return self.storage.claim(study_id, claims.MOST_ATTEMPTS)
+        worker = self.worker
+        found = self.patience(lambda: claims.claim(self.engine, study_id, worker))
+        self.storage.get_all_trials(study_id, deepcopy=False)  # Optuna's cache knows only trials that it has read
+        return found
+
+    def give_back(self, study_id: int) -> None:
+        """What this worker runs waits for another, with all that is known of it; see claims.give_back."""
+        assert self.worker is not None
+        worker = self.worker
+        self.storage.flush()
+        self.patience(lambda: claims.give_back(self.engine, study_id, worker))
+
+    def fail_running(self, study_id: int, reason: str) -> None:
+        """What this worker runs has failed; see claims.fail_running."""
+        assert self.worker is not None
+        worker = self.worker
+        self.storage.flush()
+        self.patience(lambda: claims.fail_running(self.engine, study_id, worker, reason))
+
+    def as_worker(self, worker: str) -> "Store":
+        """The same connections, with another worker's claims."""
+        return replace(self, storage=self.storage.as_worker(worker), worker=worker)
+
     def close(self) -> None:
-        self.storage.remove_session()
-        self.engine.dispose()
+        self.storage.close()
 
 
 def open_store(
-    url: str, *, schema: str | None = None, worker: str | None = None, patience: Patience | None = None
+    url: Url, *, schema: str | None = None, worker: str | None = None, patience: Patience | None = None
 ) -> Store:
     """The store behind a PostgreSQL, MySQL or SQLite URL; its tables exist (schema.create made them)."""
-    url, patience = driver_url(url), patience or Patience(seconds=5.0)
-    arguments = engine_arguments(url, schema)
-    with translated():
-        backend = patience(
-            lambda: RDBStorage(
-                url, engine_kwargs=dict(arguments), skip_compatibility_check=True, skip_table_creation=True
-            )
+    address, patience = driver_url(url if isinstance(url, str) else url()), patience or Patience(seconds=5.0)
+    arguments = engine_arguments(address, schema)
+    if make_url(address).get_backend_name() != "postgresql":
+        backend = _rdb(address, arguments, patience)
+        return Store(backend.engine, PatientStorage(backend, worker, patience), patience, worker)
+    if worker is not None:  # workers are many, and connections few: what is asked seldom keeps none
+        arguments = {"connect_args": arguments["connect_args"], "poolclass": NullPool}
+    backend = _rdb(address, arguments, patience)
+    link = Link(address, arguments["connect_args"], patience)
+    for engine in (backend.engine, link.engine):
+        _ask_again(engine, url)
+    return Store(backend.engine, PostgresStorage(link, backend, worker), patience, worker)
+
+
+def open_storage(url: Url, **heartbeat: Any) -> BaseStorage:
+    """An Optuna storage, for `optuna.create_study(storage=…)` and the like: ours for PostgreSQL, else Optuna's own.
+
+    Makes the tables that are missing. `heartbeat` is what Optuna's RDBStorage takes: `heartbeat_interval` and
+    `grace_period` in seconds, `heartbeat_stale_trial_callback`.
+    """
+    address = driver_url(url if isinstance(url, str) else url())
+    if make_url(address).get_backend_name() != "postgresql":
+        return optuna.storages.get_storage(RDBStorage(address, engine_kwargs=engine_arguments(address), **heartbeat))
+    tables_of.create(address)
+    patience, arguments = Patience(seconds=60.0), engine_arguments(address)
+    backend = _rdb(address, arguments, patience, **heartbeat)
+    link = Link(address, arguments["connect_args"], patience)
+    return PostgresStorage(link, backend)
+
+
+def _rdb(url: str, arguments: dict[str, Any], patience: Patience, **heartbeat: Any) -> RDBStorage:
+    def connect() -> RDBStorage:
+        return RDBStorage(
+            url, engine_kwargs=dict(arguments), skip_compatibility_check=True, skip_table_creation=True, **heartbeat
         )
-    return Store(backend.engine, PatientStorage(backend, worker, patience), patience, worker)
+
+    with translated():
+        found: RDBStorage = patience(connect)
+        return found
 
 
-def driver_url(url: str) -> str:
-    """`url` with the driver this package ships: `postgres://` and `postgresql://` mean psycopg2, `mysql://` PyMySQL."""
-    drivers = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2", "mysql": "mysql+pymysql"}
-    parsed = make_url(url)
-    return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername)).render_as_string(
-        hide_password=False
-    )
+def _ask_again(engine: Engine, url: Url) -> None:
+    if isinstance(url, str):
+        return
 
-
-def engine_arguments(url: str, schema: str | None = None) -> dict[str, Any]:
-    """SQLAlchemy's arguments: connections are checked before use, so that a restarted server goes unnoticed."""
-    backend = make_url(url).get_backend_name()
-    if backend == "sqlite":
-        return {"connect_args": {"timeout": 60}}
-    connect: dict[str, Any] = {"connect_timeout": 10}
-    if backend == "postgresql":
-        connect |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-        if schema is not None:
-            connect["options"] = f"-csearch_path={schema}"
-    return {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2, "connect_args": connect}
-
-
-def _is_transient(error: BaseException) -> bool:
-    try:
-        with translated():
-            raise error
-    except AuthenticationRefused:
-        return False
-    except TRANSIENT:
-        return True
-    except BaseException:
-        return False
+    @event.listens_for(engine, "do_connect")
+    def use_current_url(dialect: Dialect, _: Any, __: Any, parameters: dict[str, Any]) -> None:
+        parameters.update(dialect.create_connect_args(make_url(driver_url(url())))[1])

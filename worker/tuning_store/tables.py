@@ -5,6 +5,7 @@ from typing import Any
 
 from optuna.storages._rdb import models
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
@@ -57,6 +58,20 @@ claims = Table(
     Column("worker", String(255), nullable=False),
     Column("attempts", Integer, nullable=False),
 )
+
+shares = Table(  # PostgreSQL alone: postgres/server.sql makes and keeps it
+    "tuning_shares",
+    MetaData(),
+    Column("study_id", Integer),
+    Column("worker", String(255)),  # empty for trials that nobody claimed
+    Column("complete", BigInteger),
+    Column("pruned", BigInteger),
+    Column("failed", BigInteger),
+    Column("last_finished_at", DateTime),
+    Column("total_seconds", Double),
+    Column("durations", ARRAY(BigInteger)),  # trials by DURATION_BOUNDS, and those beyond
+)
+DURATION_BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)  # seconds
 
 studies: Table = models.StudyModel.__table__
 trials: Table = models.TrialModel.__table__

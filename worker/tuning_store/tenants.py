@@ -1,62 +1,114 @@
-"""A PostgreSQL schema and role for each namespace, so that no pod sees another namespace's data."""
+"""A PostgreSQL schema and role for each namespace, so that no pod sees, changes or hinders another namespace's data."""
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, create_engine, text
+from psycopg2.extensions import encrypt_password  # type: ignore[import-untyped]
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, Text, create_engine, inspect, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.schema import CreateSchema, CreateTable
 
 from tuning_store import schema
-from tuning_store.exceptions import StoreError, translated
-from tuning_store.storage import driver_url, engine_arguments
+from tuning_store.exceptions import AuthenticationRefused, StoreError, translated
+from tuning_store.urls import driver_url, engine_arguments
 
-_LOCK = 0x7475_7465  # "tute": serialises the making of tenants
+CONNECTIONS = 80
+"""Of one role, unless told otherwise: three greedy namespaces leave room on a server of 300."""
+
+# The administrator's own: which schema is whose. Tenants may neither read nor lock it.
+_registry = Table(
+    "tenants",
+    MetaData(schema="tuning_admin"),
+    Column("schema", Text, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+)
+_MAKE_REGISTRY = (CreateSchema("tuning_admin", if_not_exists=True), CreateTable(_registry, if_not_exists=True))
+_MADE_BY_ANOTHER = {"23505", "42P06", "42P07"}  # unique violation, duplicate schema, duplicate table
+
+# What a role sets for itself it can set back; these are for accidents. A frozen worker must not hold its round's lock.
+_ROLE_SETTINGS = {"statement_timeout": "2min", "idle_in_transaction_session_timeout": "60s"}
+
+# Functions that every role may call unless told otherwise, and that reach beyond its own schema: locks and large
+# objects that are all roles' alike, and what others do, lock and store.
+_COMMON_FUNCTIONS = r"""
+    SELECT oid::regprocedure::text FROM pg_proc
+    WHERE pronamespace = 'pg_catalog'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')
+      AND (proname ~ '^(pg_.*advisory|pg_stat_get_|lo_|pg_.*_size$)'
+           OR proname IN ('pg_lock_status', 'pg_blocking_pids', 'loread', 'lowrite'))
+      AND proname NOT IN ('pg_column_size')
+"""
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A namespace's place in the database; its role has the schema's name."""
+    """A namespace's place in the database; its role has the schema's name.
+
+    Every role can read the names of all schemas and roles, so that this one says nothing.
+    """
 
     schema: str
+    namespace: str
+    owner: str
 
 
 def tenant_of(namespace: str, owner: str) -> Tenant:
-    """Readable, within PostgreSQL's 63 characters, and distinct for two clusters on one server."""
-    digest = hashlib.sha256(f"{owner}/{namespace}".encode()).hexdigest()[:8]
-    return Tenant(f"tuning_{namespace[:40]}_{digest}")
+    """Distinct for two clusters on one server."""
+    digest = hashlib.sha256(f"{owner}/{namespace}".encode()).hexdigest()[:24]
+    return Tenant(f"tuning_{digest}", namespace, owner)
 
 
 def create(admin_url: str, tenant: Tenant) -> None:
     """The tenant's schema and tables. Safe to repeat."""
-    _execute(admin_url, f'CREATE SCHEMA IF NOT EXISTS "{tenant.schema}"')
-    schema.create(admin_url, tenant.schema)
+    with _administering(admin_url) as connection:
+        _close_common_ground(connection)
+        connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{tenant.schema}"')
+        connection.execute(insert(_registry).values(vars(tenant)).on_conflict_do_nothing())
+    with _administering(admin_url):
+        schema.create(admin_url, tenant.schema)
 
 
-def create_role(admin_url: str, tenant: Tenant) -> str:
+def create_role(admin_url: str, tenant: Tenant, connections: int = CONNECTIONS) -> str:
     """The tenant's role, with a new password; returns the URL to log in with. Raises PermissionRefused.
 
-    The role may read and write rows of its own schema, and nothing else.
+    The role may read and write rows of its own schema, and nothing else. Sessions that are open stay open.
     """
     name, password = tenant.schema, secrets.token_hex(24)
-    _execute(
-        admin_url,
-        f"""DO $$ BEGIN
-              IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') THEN
-                CREATE ROLE "{name}" LOGIN;
-              END IF;
-            END $$""",
-        f"ALTER ROLE \"{name}\" LOGIN PASSWORD '{password}'",
-        f'ALTER ROLE "{name}" SET search_path = "{name}"',
-        f'GRANT USAGE ON SCHEMA "{name}" TO "{name}"',
-        f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "{name}" TO "{name}"',
-        f'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA "{name}" TO "{name}"',
-    )
+    with _administering(admin_url) as connection:
+        if connection.execute(text("SELECT FROM pg_roles WHERE rolname = :name"), {"name": name}).first() is None:
+            connection.exec_driver_sql(f'CREATE ROLE "{name}"')
+            if not _is_superuser(connection):  # who must be a member, to end the role's sessions
+                connection.exec_driver_sql(f'GRANT "{name}" TO CURRENT_USER')
+        # Its hash alone: a server's log may quote the statement.
+        verifier = encrypt_password(password, name, connection.connection.dbapi_connection)
+        for statement in (
+            f"ALTER ROLE \"{name}\" LOGIN CONNECTION LIMIT {connections} PASSWORD '{verifier}'",
+            f'ALTER ROLE "{name}" SET search_path = "{name}"',
+            *(f"ALTER ROLE \"{name}\" SET {key} = '{value}'" for key, value in _ROLE_SETTINGS.items()),
+            f'GRANT USAGE ON SCHEMA "{name}" TO "{name}"',
+            *_grants(name),
+        ):
+            connection.exec_driver_sql(statement)
+        if _is_superuser(connection):  # and only one can take it back
+            connection.exec_driver_sql(f"ALTER ROLE \"{name}\" SET temp_file_limit = '1GB'")
     return (
         make_url(admin_url)
         .set(drivername="postgresql", username=name, password=password)
         .render_as_string(hide_password=False)
     )
+
+
+def _grants(name: str) -> Iterator[str]:
+    """On the tables that are there, and on those that a newer version adds."""
+    rights = {"TABLES": "SELECT, INSERT, UPDATE, DELETE", "SEQUENCES": "USAGE, SELECT, UPDATE"}
+    for kind, right in rights.items():
+        yield f'GRANT {right} ON ALL {kind} IN SCHEMA "{name}" TO "{name}"'
+        yield f'ALTER DEFAULT PRIVILEGES IN SCHEMA "{name}" GRANT {right} ON {kind} TO "{name}"'
 
 
 def shared_url(admin_url: str, tenant: Tenant) -> str:
@@ -70,20 +122,15 @@ def shared_url(admin_url: str, tenant: Tenant) -> str:
 
 
 def login_works(url: str) -> bool:
-    try:
-        _execute(url, "SELECT 1")
-    except StoreError:
-        return False
-    return True
-
-
-def _execute(url: str, *statements: str) -> None:
+    """False where the server refuses the login; one that is away, or full, says nothing of a password."""
     engine = create_engine(driver_url(url), **engine_arguments(url))
     try:
-        with translated(), engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-            for statement in statements:
-                connection.exec_driver_sql(statement)
+        with translated(), engine.connect():
+            return True
+    except AuthenticationRefused:
+        return False
+    except StoreError:
+        return True
     finally:
         engine.dispose()
 
@@ -95,3 +142,87 @@ def schemas(engine: Engine) -> list[str | None]:
             text("SELECT schemaname FROM pg_tables WHERE tablename = 'tuning_rounds' AND schemaname LIKE 'tuning\\_%'")
         )
         return [row.schemaname for row in rows]
+
+
+def registered(connection: Connection) -> list[Tenant]:
+    """Every tenant that was ever made; none for a login that is not the administrator's."""
+    readable = connection.execute(
+        text(
+            "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'tuning_admin'"
+            " AND relname = 'tenants' AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"
+        )
+    ).scalar_one()
+    if not readable:
+        return []
+    rows = connection.execute(select(_registry).order_by(_registry.c.namespace, _registry.c.owner))
+    return [Tenant(*row) for row in rows]
+
+
+def end_blockers(engine: Engine, seconds: float) -> list[str]:
+    """End the tenants' sessions that kept one of the administrator's waiting for `seconds`; returns whose they were.
+
+    A role may lock its own tables for as long as it likes, and so halt a statement that reads all tenants' at once.
+    """
+    with translated(), engine.begin() as connection:
+        if not registered(connection):
+            return []
+        ended = connection.execute(
+            text("""
+                WITH RECURSIVE chain(pid) AS (
+                    SELECT unnest(pg_blocking_pids(pid)) FROM pg_stat_activity
+                    WHERE usename = current_user AND wait_event_type = 'Lock'
+                      AND query_start < clock_timestamp() - make_interval(secs => :seconds)
+                  UNION
+                    SELECT unnest(pg_blocking_pids(pid)) FROM chain
+                )
+                SELECT namespace, pg_terminate_backend(pid) FROM chain
+                JOIN pg_stat_activity USING (pid) JOIN tuning_admin.tenants ON schema = usename
+                WHERE cardinality(pg_blocking_pids(pid)) = 0
+            """),
+            {"seconds": seconds},
+        )
+        return sorted({row.namespace for row in ended})
+
+
+@contextmanager
+def _administering(url: str) -> Iterator[Connection]:
+    """A transaction of the administrator, alone with the registry."""
+    engine = create_engine(driver_url(url), **engine_arguments(url))
+    try:
+        with translated():
+            _make_registry(engine)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("LOCK TABLE tuning_admin.tenants IN SHARE ROW EXCLUSIVE MODE")
+                yield connection
+    finally:
+        engine.dispose()
+
+
+def _make_registry(engine: Engine) -> None:
+    for statement in _MAKE_REGISTRY:
+        try:
+            with engine.begin() as connection:
+                if not inspect(connection).has_table(_registry.name, _registry.schema):
+                    connection.execute(statement)
+        except (IntegrityError, ProgrammingError) as error:
+            if getattr(error.orig, "pgcode", None) not in _MADE_BY_ANOTHER:
+                raise
+
+
+def _close_common_ground(connection: Connection) -> None:
+    """Take from PUBLIC what lets one tenant see or hinder another, as far as this administrator may.
+
+    An owner of the database can do the first, only a superuser the second; PostgreSQL merely warns of the rest.
+    """
+    database = connection.execute(text("SELECT quote_ident(current_database())")).scalar_one()
+    connection.exec_driver_sql(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
+    connection.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    if _is_superuser(connection):
+        for function in connection.execute(text(_COMMON_FUNCTIONS)).scalars().all():
+            connection.exec_driver_sql(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
+            connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION {function} TO pg_monitor")
+
+
+def _is_superuser(connection: Connection) -> bool:
+    answer: bool = connection.execute(text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")).scalar_one()
+    return answer

@@ -18,6 +18,8 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from tuning_study.history import all_trials
+
 Array = NDArray[np.float64]
 
 _MOST_TRIALS = 300  # fitting costs their cube; the best and the newest are kept
@@ -31,22 +33,25 @@ class GaussianProcessSampler(BaseSampler):
 
     def __init__(self, n_startup_trials: int = 10, seed: int | None = None) -> None:
         self._startup = n_startup_trials
+        self._space = IntersectionSearchSpace()
+        self.reseed(seed)
+
+    def reseed(self, seed: int | None) -> None:
         self._rng = np.random.default_rng(seed)
         self._random = RandomSampler(seed=seed)
-        self._space = IntersectionSearchSpace()
 
     def reseed_rng(self) -> None:
-        self._rng = np.random.default_rng()
-        self._random.reseed_rng()
+        self.reseed(None)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        space = self._space.calculate(study)
+        space = self._space.calculate(study, use_cache=True)
         return {name: distribution for name, distribution in space.items() if not distribution.single()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        complete = [t for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if t.values]
+        trials = all_trials(study)
+        complete = [t for t in trials if t.state is TrialState.COMPLETE and t.values]
         if not search_space or len(complete) < self._startup:
             return {}
         transform = _SearchSpaceTransform(search_space, transform_0_1=True)
@@ -55,8 +60,8 @@ class GaussianProcessSampler(BaseSampler):
         points = np.array([transform.transform(complete[index].params) for index in kept])
         running = [
             transform.transform(other.params)
-            for other in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            if search_space.keys() <= other.params.keys()
+            for other in trials
+            if other.state is TrialState.RUNNING and search_space.keys() <= other.params.keys()
         ]
         process, points, costs = _believe(_fitted(points, costs[kept]), points, costs[kept], running)
         return transform.untransform(self._most_promising(process, points, costs))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,13 +14,22 @@ from tuning_study.space import check_space
 from tuning_study.spec import API_VERSION, KIND, NAME_LENGTH, NAME_PATTERN, TuningStudySpec
 from tuning_study.strategy import check_strategy
 
+_LARGEST = 1024 * 1024
+_MOST_DOCUMENTS = 100
+_LONGEST = 1000  # characters of one problem
 
-def parse_yaml(text: str) -> dict[str, Any]:
+
+def parse_yaml(text: str | bytes) -> dict[str, Any]:
     """One YAML document, read as Kubernetes reads it (YAML 1.2: `1e-3` is a number, `on` is a string)."""
+    if len(text) > _LARGEST:
+        raise InvalidStudy([f"{len(text)} characters; Kubernetes takes no object beyond {_LARGEST}"])
     try:
-        documents = [document for document in YAML(typ="safe", pure=True).load_all(text) if document is not None]
-    except YAMLError as error:
-        raise InvalidStudy([f"not YAML: {error}"]) from error
+        found = list(islice(YAML(typ="safe", pure=True).load_all(text), _MOST_DOCUMENTS))
+    except RecursionError as error:
+        raise InvalidStudy(["not YAML that can be read: nested too deeply"]) from error
+    except (YAMLError, ValueError, TypeError, LookupError) as error:  # a date or a number that is none is no YAMLError
+        raise InvalidStudy([f"not YAML: {error}"[:_LONGEST]]) from error
+    documents = [document for document in found if document is not None]
     if len(documents) != 1 or not isinstance(documents[0], dict):
         raise InvalidStudy([f"expected one {KIND}, found {len(documents)} documents"])
     return documents[0]
@@ -28,13 +38,14 @@ def parse_yaml(text: str) -> dict[str, Any]:
 def read_study(manifest: Mapping[str, Any]) -> tuple[str, str, TuningStudySpec]:
     """Namespace, name and spec of a manifest that can run. Raises InvalidStudy with every problem found."""
     problems = [
-        f"{key}: expected {expected!r}, found {manifest.get(key)!r}"
+        f"{key}: expected {expected!r}, found {_shown(manifest.get(key))}"
         for key, expected in (("apiVersion", API_VERSION), ("kind", KIND))
         if manifest.get(key) != expected
     ]
     metadata = manifest.get("metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
-    name = str(metadata.get("name") or "")
+    given = metadata.get("name")
+    name = given if isinstance(given, str) else _shown(given) if given is not None else ""
     if not 1 <= len(name) <= NAME_LENGTH:
         problems.append(f"metadata.name: {len(name)} characters; a study's name has 1 to {NAME_LENGTH}")
     elif not re.fullmatch(NAME_PATTERN, name):
@@ -62,6 +73,13 @@ def read_spec(document: Any) -> TuningStudySpec:
     return spec
 
 
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:_LONGEST]
+    except (ValueError, RecursionError):  # a number of more digits than Python prints, an object in itself
+        return f"a {type(value).__name__} too large to show"
+
+
 def _sentence(problem: Any) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
     message = str(problem["msg"]).removeprefix("Value error, ")
@@ -69,4 +87,4 @@ def _sentence(problem: Any) -> str:
         message = "no such field"
     elif problem["type"] == "missing":
         message = "required, and missing"
-    return f"spec{place}: {message}"
+    return f"spec{place}: {message}"[:_LONGEST]

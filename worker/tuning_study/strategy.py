@@ -11,20 +11,23 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from tuning_study.cma_es import CovarianceMatrixSampler
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.gaussian_process import GaussianProcessSampler
 from tuning_study.grid import SharedGridSampler
 from tuning_study.spec import Phase, Pruner, Sampler, TuningStudySpec
+from tuning_study.tpe import TreeParzenSampler
 
 _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
     "Random": optuna.samplers.RandomSampler,
     "QMC": optuna.samplers.QMCSampler,
-    "TPE": optuna.samplers.TPESampler,
-    "CmaEs": optuna.samplers.CmaEsSampler,
+    "TPE": TreeParzenSampler,
+    "CmaEs": CovarianceMatrixSampler,
     "GP": GaussianProcessSampler,
     "NSGAII": optuna.samplers.NSGAIISampler,
     "NSGAIII": optuna.samplers.NSGAIIISampler,
 }
+_Reseeded = TreeParzenSampler | CovarianceMatrixSampler | GaussianProcessSampler
 _PRUNERS: Mapping[str, Callable[..., BasePruner]] = {
     "None": optuna.pruners.NopPruner,
     "Median": optuna.pruners.MedianPruner,
@@ -35,7 +38,6 @@ _PRUNERS: Mapping[str, Callable[..., BasePruner]] = {
 _DEFAULTS: Mapping[str, dict[str, Any]] = {
     "Percentile": {"percentile": 25.0},
     "QMC": {"scramble": True, "warn_asynchronous_seeding": False, "warn_independent_sampling": False},
-    "CmaEs": {"warn_independent_sampling": False},
 }
 # Python objects, or ours to give: no text in a manifest can stand for them.
 _NOT_OPTIONS = frozenset(
@@ -44,20 +46,43 @@ _NOT_OPTIONS = frozenset(
 )
 
 
+class Samplers:
+    """The samplers of one process and study: what one of them has read of the history it need not read again."""
+
+    def __init__(self, spec: TuningStudySpec, study_seed: int) -> None:
+        self._spec = spec
+        self._study_seed = study_seed
+        self._kept: dict[str, _Reseeded | SharedGridSampler] = {}
+
+    def for_trial(self, phase: Phase, trial_seed: int) -> BaseSampler:
+        """The phase's sampler for one trial. It draws what a new one would, given the same seed and history."""
+        kept = self._kept.get(phase.name)
+        if kept is None:
+            sampler = build_sampler(phase.sampler, self._spec, self._study_seed, trial_seed)
+            if isinstance(sampler, _Reseeded | SharedGridSampler):
+                self._kept[phase.name] = sampler
+            return sampler
+        if isinstance(kept, _Reseeded):
+            kept.reseed(trial_seed)
+        return kept
+
+
 def build_sampler(sampler: Sampler, spec: TuningStudySpec, study_seed: int, trial_seed: int) -> BaseSampler:
     """The sampler for one trial.
 
-    Workers that draw from one sequence (QMC) share the study's seed; all others get the trial's own, so that no two
-    trials draw the same numbers and each can be repeated.
+    Workers that draw from one sequence (QMC) share the study's seed; all else comes from the trial's own, so that no
+    two trials draw the same numbers and each can be repeated.
     """
     if sampler.type == "Grid":
         if sampler.options:
             raise InvalidStudy([f"strategy: Grid has no options; remove {', '.join(sorted(sampler.options))}"])
         return SharedGridSampler(spec.parameters)
-    seed = study_seed if sampler.type == "QMC" else trial_seed
+    seeds: dict[str, Any] = {"seed": trial_seed}
+    if sampler.type == "QMC":
+        seeds = {"seed": study_seed, "independent_sampler": optuna.samplers.RandomSampler(seed=trial_seed)}
     with warnings.catch_warnings():  # what Optuna calls experimental is no news to the author of a manifest
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return _SAMPLERS[sampler.type](**_arguments(sampler), seed=seed)
+        return _SAMPLERS[sampler.type](**_arguments(sampler), **seeds)
 
 
 def build_pruner(pruner: Pruner) -> BasePruner:
@@ -84,6 +109,8 @@ def check_strategy(spec: TuningStudySpec) -> list[str]:
             problems += invalid.problems
         except (ValueError, TypeError) as refused:
             problems.append(f"strategy: {phase.sampler.type} with pruner {phase.pruner.type}: {refused}")
+        if phase.sampler.type == "CmaEs" and len(spec.objectives) > 1:
+            problems.append("strategy: CmaEs knows one objective: use TPE, GP or NSGAII, or drop a metric's direction")
     return problems or _check_grid(spec)
 
 

@@ -122,9 +122,9 @@ class Pulse:
         assert self._reason is not None
         try:
             if self._reason.failure is not None:
-                claims.fail_running(self._store.engine, self._study_id, self._settings.worker, self._reason.failure)
+                self._store.fail_running(self._study_id, self._reason.failure)
             else:
-                claims.give_back(self._store.engine, self._study_id, self._settings.worker)
+                self._store.give_back(self._study_id)
         except StoreError as error:
             log.warning("the trial stays to be found by others", error=str(error))
         log.error("the objective did not stop when told to", reason=str(self._reason))

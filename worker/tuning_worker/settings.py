@@ -3,13 +3,15 @@
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from tuning_store import address
 from tuning_study.round import ResolvedRound
 from tuning_worker.exceptions import InvalidSettings
 
@@ -17,7 +19,8 @@ from tuning_worker.exceptions import InvalidSettings
 @dataclass(frozen=True)
 class Settings:
     round: ResolvedRound
-    store_url: str = field(repr=False)
+    store_url: str | Callable[[], str] = field(repr=False)
+    """Of a mounted Secret it is read anew at each connection, so that a password may change while we run."""
     worker: str
     """Identity, recorded on each trial: the pod's name and uid, so that a replaced pod is another worker."""
     grace: timedelta = timedelta(seconds=20)
@@ -43,10 +46,15 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     }
     return Settings(
         round=_read_round(Path(_required(environment, "TUNING_ROUND_FILE"))),
-        store_url=_required(environment, "TUNING_STORE_URL"),
+        store_url=_store_url(environment),
         worker=_required(environment, "TUNING_WORKER"),
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
     )
+
+
+def _store_url(environment: Mapping[str, str]) -> str | Callable[[], str]:
+    file = _path(environment, "TUNING_STORE_URL_FILE")
+    return partial(address.read, file) if file is not None else _required(environment, "TUNING_STORE_URL")
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

@@ -17,7 +17,7 @@ from tuning_study.budget import Over
 from tuning_study.results import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE, reaches_goals, violations
 from tuning_study.seeds import trial_seed
 from tuning_study.spec import TuningStudySpec
-from tuning_study.strategy import build_pruner, build_sampler, phase_at
+from tuning_study.strategy import Samplers, build_pruner, phase_at
 from tuning_worker.exceptions import TrialFailed, TrialInterrupted
 from tuning_worker.pulse import Pulse
 from tuning_worker.run import Objective, TrialRun
@@ -34,6 +34,7 @@ class Bench:
     settings: Settings
     store: Store
     study: optuna.Study
+    samplers: Samplers
     objective: Objective
     pulse: Pulse
 
@@ -43,10 +44,9 @@ def run_trial(bench: Bench, claimed: Claimed) -> None:
     resolved, study = bench.settings.round, bench.study
     phase = phase_at(resolved.spec.phases, claimed.taken)
     sampler_seed = trial_seed(resolved.seed, claimed.number, "sampler")
-    study.sampler = build_sampler(phase.sampler, resolved.spec, resolved.seed, sampler_seed)
+    study.sampler = bench.samplers.for_trial(phase, sampler_seed)
     study.pruner = build_pruner(phase.pruner)
     study._thread_local.cached_all_trials = None  # as Study.ask does: what others finished counts from now on
-    study.get_trials(deepcopy=False)  # the storage's cache knows only trials that it has read
     trial = optuna.Trial(study, claimed.trial_id)
     try:
         with bench.pulse.trial():
@@ -56,7 +56,7 @@ def run_trial(bench: Bench, claimed: Claimed) -> None:
         _tell(bench, trial, TrialState.PRUNED)
     except TrialInterrupted as interrupted:
         if interrupted.failure is None:
-            bench.store.patience(lambda: claims.give_back(bench.store.engine, study._study_id, bench.settings.worker))
+            bench.store.give_back(study._study_id)
             log.info("trial put back", trial=claimed.number, reason=str(interrupted))
         else:
             _fail(bench, trial, interrupted.failure)
@@ -104,8 +104,9 @@ def _complete(bench: Bench, trial: optuna.Trial, metrics: dict[str, float]) -> N
 
 
 def _fail(bench: Bench, trial: optuna.Trial, reason: str) -> None:
+    reason = reason.replace("\x00", "")[:_FAILURE_LENGTH]
     try:
-        trial.set_user_attr(FAILURE_ATTRIBUTE, reason.replace("\x00", "")[:_FAILURE_LENGTH])
+        trial.set_user_attr(FAILURE_ATTRIBUTE, reason)
         _tell(bench, trial, TrialState.FAIL, reason=reason)
     except (ClaimLost, UpdateFinishedTrialError) as lost:
         log.warning("the trial is no longer ours", trial=trial.number, reason=str(lost))

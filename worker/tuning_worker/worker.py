@@ -10,8 +10,10 @@ import structlog
 from tuning_store import claims
 from tuning_store.claims import Claimed
 from tuning_store.exceptions import StoreError
-from tuning_store.storage import FOREVER, Patience, open_store
+from tuning_store.patience import FOREVER, Patience
+from tuning_store.storage import open_store
 from tuning_study.budget import Claim, Over
+from tuning_study.strategy import Samplers
 from tuning_worker import objectives
 from tuning_worker.exceptions import ObjectiveRejected
 from tuning_worker.pulse import Pulse
@@ -24,6 +26,7 @@ DONE = 0
 REJECTED = 78  # EX_CONFIG: the objective cannot run at all
 STOPPED = 143  # SIGTERM: not 0, or Kubernetes would take the worker's index for finished
 
+_NEW_PASSWORD = 180.0  # seconds until a kubelet has certainly written a Secret that changed
 _IDLE = timedelta(seconds=0.5)  # between two tries when there is nothing to claim
 _SEARCH = timedelta(seconds=10)  # between two searches for the trials of dead workers
 
@@ -33,7 +36,8 @@ def work(settings: Settings) -> int:
     stopping = threading.Event()
     _stop_on(signal.SIGTERM, stopping)
     _stop_on(signal.SIGINT, stopping)
-    patience = Patience(FOREVER, until=stopping)
+    rotates = callable(settings.store_url)
+    patience = Patience(FOREVER, until=stopping, refused_seconds=_NEW_PASSWORD if rotates else 0.0)
     try:
         store = open_store(settings.store_url, worker=settings.worker, patience=patience)
         study = store.load_study(settings.round.study)
@@ -48,17 +52,18 @@ def work(settings: Settings) -> int:
         message = str(rejected)
         patience(lambda: claims.stop(store.engine, study._study_id, Over.REJECTED, message))
         return REJECTED
+    samplers = Samplers(settings.round.spec, settings.round.seed)
     with Pulse(settings, store, study._study_id, stopping) as pulse:
-        _take_trials(Bench(settings, store, study, objective, pulse), stopping)
+        _take_trials(Bench(settings, store, study, samplers, objective, pulse), stopping)
     store.close()
     return STOPPED if stopping.is_set() else DONE
 
 
 def _take_trials(bench: Bench, stopping: threading.Event) -> None:
-    study_id, worker = bench.study._study_id, bench.settings.worker
+    study_id = bench.study._study_id
     next_search = timedelta()
     while not stopping.is_set():
-        match bench.store.patience(lambda: claims.claim(bench.store.engine, study_id, worker)):
+        match bench.store.claim(study_id):
             case Claimed() as claimed:
                 run_trial(bench, claimed)
             case Claim.OVER:

@@ -5,11 +5,19 @@ from typing import Any, get_args
 import optuna
 import pytest
 
-from builders import choice, make_spec, real, when, whole
+from builders import MAXIMIZE, MINIMIZE, choice, make_spec, real, when, whole
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.space import suggest
 from tuning_study.spec import Phase, Pruner, PrunerType, Sampler, SamplerType, TuningStudySpec
-from tuning_study.strategy import build_pruner, build_sampler, check_strategy, phase_at, to_camel_case, to_snake_case
+from tuning_study.strategy import (
+    Samplers,
+    build_pruner,
+    build_sampler,
+    check_strategy,
+    phase_at,
+    to_camel_case,
+    to_snake_case,
+)
 
 STEPPED = [real("x", 0, 1, step=0.5), choice("kernel", ["rbf", "poly"]), whole("n", 1, 2, **when("kernel", "poly"))]
 
@@ -41,6 +49,34 @@ def test_the_same_seeds_draw_the_same_points(kind: Any) -> None:
     assert drawn[0] == drawn[1]
 
 
+@pytest.mark.parametrize("kind", ["Random", "TPE", "CmaEs", "GP", "NSGAII"])
+def test_a_kept_sampler_draws_what_one_built_for_the_trial_would(kind: Any) -> None:
+    spec = make_spec(parameters=[real("x"), real("y")])
+    kept, phase = Samplers(spec, study_seed=7), Phase(name="search", trials=20, sampler=Sampler(type=kind))
+    once, again = optuna.create_study(), optuna.create_study()
+    for number in range(14):
+        once.sampler = kept.for_trial(phase, number)
+        trial = once.ask()
+        once.tell(trial, float(str(suggest(trial, spec.parameters)["x"])))
+        one_trial(phase.sampler, spec, again, number)
+    assert [trial.params for trial in once.trials] == [trial.params for trial in again.trials]
+
+
+def test_a_sampler_that_remembers_is_kept_for_its_phase() -> None:
+    kept = Samplers(make_spec(), study_seed=7)
+    phases = [Phase(name=name, trials=9, sampler=Sampler(type="TPE")) for name in ("broad", "narrow")]
+    assert kept.for_trial(phases[0], 1) is kept.for_trial(phases[0], 2)
+    assert kept.for_trial(phases[0], 3) is not kept.for_trial(phases[1], 3)
+
+
+def test_what_a_sequence_leaves_to_chance_differs_from_trial_to_trial() -> None:
+    """All workers share the sequence's seed; what is drawn beside it must not be the same in each trial."""
+    study = optuna.create_study()
+    study.enqueue_trial({"x": 0.0, "kernel": "rbf"})
+    points = [one_trial(Sampler(type="QMC"), make_spec(parameters=STEPPED), study, number) for number in range(30)]
+    assert {point["n"] for point in points if "n" in point} == {1, 2}
+
+
 @pytest.mark.parametrize("kind", get_args(PrunerType))
 def test_every_pruner_is_built_without_options(kind: Any) -> None:
     assert isinstance(build_pruner(Pruner(type=kind)), optuna.pruners.BasePruner)
@@ -58,7 +94,7 @@ def test_a_default_of_ours_gives_way_to_an_option() -> None:
 
 @pytest.mark.parametrize(
     ("options", "option"),
-    [({"nStartup": 3}, "nStartup"), ({"seed": 1}, "seed"), ({"constraintsFunc": "f"}, "constrai")],
+    [({"nStartup": 3}, "nStartup"), ({"seed": 1}, "seed"), ({"priorWeight": 2}, "priorWeight")],
 )
 def test_an_option_that_is_none_is_told_with_those_there_are(options: dict[str, Any], option: str) -> None:
     with pytest.raises(InvalidStudy, match=f"TPE has no option '{option}.*it knows .*nStartupTrials"):
@@ -70,6 +106,11 @@ def test_what_optuna_itself_refuses_becomes_a_sentence() -> None:
     (problem,) = check_strategy(spec)
     assert problem.startswith("strategy: TPE with pruner Percentile:")
     assert "200" in problem
+
+
+def test_cma_es_is_refused_where_there_are_several_objectives() -> None:
+    (problem,) = check_strategy(make_spec(metrics=[MAXIMIZE, MINIMIZE], strategy={"sampler": {"type": "CmaEs"}}))
+    assert "CmaEs knows one objective" in problem
 
 
 def test_every_phase_is_checked() -> None:

@@ -1,0 +1,98 @@
+"""Looks after the namespaces' logins: a new password where one is asked for, an end to sessions that halt everybody."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+from sqlalchemy import create_engine
+
+from tuning_operator import names
+from tuning_operator.cluster import Cluster, _translated
+from tuning_operator.exceptions import ClusterError, Forbidden, NotFound
+from tuning_operator.settings import Settings
+from tuning_operator.stores import Stores
+from tuning_store import tenants
+from tuning_store.exceptions import StoreError
+from tuning_store.urls import driver_url, engine_arguments
+
+log = structlog.get_logger()
+
+_BETWEEN_LISTINGS = 5.0  # seconds; how soon a request for a new password is seen
+_LONGEST_WAIT = 10.0  # seconds that the operator waits for a lock that a namespace holds
+_METADATA_ALONE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+class LoginKeeper:
+    """Lists the Secrets of the namespaces by their metadata alone: one request, however many there are."""
+
+    def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
+        self._settings, self._cluster, self._stores = settings, cluster, stores
+        # Not the operator's own connections and threads: what it is to end may hold all of them.
+        self._engine = create_engine(driver_url(settings.store_url), **engine_arguments(settings.store_url))
+        self._thread = ThreadPoolExecutor(1, "logins")
+
+    async def run(self) -> None:
+        await asyncio.gather(
+            _every(_BETWEEN_LISTINGS, self.answer_requests), _every(_LONGEST_WAIT / 2, self.end_blockers)
+        )
+
+    async def answer_requests(self) -> None:
+        """A new password where the Secret's annotation asks for one, and a new Secret where ours was deleted."""
+        known = self._stores.namespaces()
+        found = {secret["metadata"]["namespace"]: secret["metadata"] for secret in await self._secrets()}
+        wanted: dict[str, str | None] = {namespace: None for namespace in known if namespace not in found}
+        for namespace, metadata in found.items():
+            annotations = metadata.get("annotations") or {}
+            request = annotations.get(names.ROTATE_ANNOTATION)
+            if request is not None and request != annotations.get(names.ROTATE_HANDLED_ANNOTATION):
+                wanted[namespace] = request
+        for namespace, request in wanted.items():
+            await self._rotate(namespace, request)
+
+    async def end_blockers(self) -> None:
+        ended = await asyncio.get_running_loop().run_in_executor(
+            self._thread, tenants.end_blockers, self._engine, _LONGEST_WAIT
+        )
+        if ended:
+            log.warning("ended sessions that kept the operator waiting for a lock", namespaces=ended)
+
+    async def _rotate(self, namespace: str, request: str | None) -> None:
+        try:
+            problem = await self._stores.rotate(namespace, request)
+        except (NotFound, Forbidden):  # it ends, or is no longer ours to look after
+            self._stores.forget(namespace)
+            return
+        log.info("the namespace has a new password" if problem is None else problem, namespace=namespace)
+
+    async def _secrets(self) -> list[Mapping[str, Any]]:
+        places = [f"namespaces/{namespace}/" for namespace in self._settings.watch_namespaces] or [""]
+        return [secret for place in places for secret in await _list_secrets(self._cluster, f"/api/v1/{place}secrets")]
+
+
+@_translated
+async def _list_secrets(cluster: Cluster, path: str) -> list[Mapping[str, Any]]:
+    request = await cluster.api.param_serialize(
+        "GET",
+        path,
+        query_params=[("fieldSelector", f"metadata.name={names.TENANT_SECRET}")],
+        header_params={"Accept": _METADATA_ALONE},
+        auth_settings=["BearerToken"],
+    )
+    response = await cluster.api.call_api(*request, _request_timeout=15.0)
+    if not 200 <= response.status <= 299:
+        await response.read()
+        cluster.api.response_deserialize(response, {})
+    found: list[Mapping[str, Any]] = (await response.response.json())["items"] or []  # null when empty
+    return found
+
+
+async def _every(seconds: float, look: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await look()
+        except Exception as error:  # the next look may find it mended, and nobody else looks
+            known = isinstance(error, StoreError | ClusterError)
+            log.warning("logins are not looked after", error=str(error), exc_info=not known)

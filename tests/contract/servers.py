@@ -1,0 +1,82 @@
+"""Servers that studies may live on beside PostgreSQL, started for a test session and ended with it.
+
+They need Debian's packages: apt-get install mariadb-server redis-server pgbouncer
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+def program(name: str, package: str) -> str:
+    """The path of a server's program. Where it is missing the test is skipped; in CI it fails."""
+    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if found is not None:
+        return found
+    if "CI" in os.environ:
+        pytest.fail(f"{name} is missing: apt-get install {package}")
+    pytest.skip(f"apt-get install {package}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: Sequence[str], log: Path, ready: Callable[[], object]) -> Iterator[None]:
+    """The command, from when `ready` no longer raises until the end of the block."""
+    with open(log, "wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert process.poll() is None, f"{command[0]} ended while starting:\n{log.read_text()[-2000:]}"
+            try:
+                ready()
+                break
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def mariadb(folder: Path) -> Iterator[str]:
+    """A MariaDB without passwords; its URL names no database."""
+    import pymysql
+
+    server = program("mariadbd", "mariadb-server")
+    port, data = free_port(), folder / "data"
+    me = [f"--user={os.environ.get('USER', 'root')}"] if os.geteuid() == 0 else []
+    subprocess.run(
+        [program("mariadb-install-db", "mariadb-server"), "--no-defaults", *me, f"--datadir={data}", "--skip-test-db"],
+        check=True,
+        capture_output=True,
+    )
+    command = [
+        server,
+        "--no-defaults",
+        *me,
+        *(f"--datadir={data}", f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"),
+        *("--skip-grant-tables", "--bind-address=127.0.0.1", f"--port={port}", "--skip-networking=0"),
+    ]
+    with running(command, folder / "log", lambda: pymysql.connect(host="127.0.0.1", port=port, user="root").close()):
+        yield f"mysql://root@127.0.0.1:{port}"
+
+
+def await_port(port: int) -> None:
+    socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -1,0 +1,41 @@
+"""Where a store is: a URL in a mounted Secret, whose password may change while we run, and the authority it trusts."""
+
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from tuning_store.exceptions import StoreUnavailable
+
+CERTIFICATE = "ca.crt"
+"""Beside the URL's file, and in a Secret beside the URL's key: who signed the server's certificate."""
+
+
+def read(file: Path) -> str:
+    """The URL that stands in `file` now. Raises StoreUnavailable: what mounts the file may still be writing it."""
+    try:
+        url = file.read_text().strip()
+        make_url(url)
+    except OSError as error:
+        raise StoreUnavailable(f"the store's URL cannot be read from {file}: {error.strerror}") from error
+    except (ArgumentError, ValueError):  # whose text may quote the password
+        raise StoreUnavailable(f"{file} does not hold a URL; write postgresql://USER:PASSWORD@HOST/DATABASE") from None
+    certificate = file.parent / CERTIFICATE
+    return trusting(url, certificate) if certificate.exists() else url
+
+
+def trusting(url: str, certificate: Path) -> str:
+    """`url` with the server's certificate checked against this authority's, as far as the URL itself does not say."""
+    given = make_url(url)
+    wanted = {"sslmode": "verify-full", "sslrootcert": str(certificate)}
+    return given.update_query_dict(wanted | dict(given.query)).render_as_string(hide_password=False)
+
+
+def portable(url: str) -> tuple[str, str | None]:
+    """`url` without the path of a certificate, which means nothing elsewhere, and the certificate itself."""
+    given = make_url(url)
+    path = given.query.get("sslrootcert")
+    if not isinstance(path, str) or path == "system":
+        return url, None
+    bare = given.difference_update_query(["sslrootcert"]).render_as_string(hide_password=False)
+    return bare, Path(path).read_text()

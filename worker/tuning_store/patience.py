@@ -1,0 +1,57 @@
+"""How long an operation waits for a database that is away."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    sleep_using_event,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from tuning_store.exceptions import TRANSIENT, AuthenticationRefused, translated
+
+FOREVER = float("inf")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Repeats an operation for `seconds`, or until `until` is set, while the server is away.
+
+    A refused login is waited out for `refused_seconds`: a password that was just changed takes that long to arrive.
+    """
+
+    seconds: float = 0.0
+    until: threading.Event = field(default_factory=threading.Event)
+    refused_seconds: float = 0.0
+
+    def __call__(self, operation: Callable[[], R]) -> R:
+        attempts = Retrying(
+            retry=self._may_pass,
+            stop=stop_after_delay(self.seconds) | stop_when_event_set(self.until),
+            wait=wait_random_exponential(multiplier=0.1, max=2.0),
+            sleep=sleep_using_event(self.until),
+            reraise=True,
+        )
+        return attempts(operation)
+
+    def _may_pass(self, attempt: RetryCallState) -> bool:
+        assert attempt.outcome is not None
+        error = attempt.outcome.exception()
+        if error is None:
+            return False
+        try:
+            with translated():
+                raise error
+        except AuthenticationRefused:
+            return (attempt.seconds_since_start or 0.0) < self.refused_seconds
+        except TRANSIENT:
+            return True
+        except BaseException:
+            return False

@@ -1,0 +1,69 @@
+"""The trials of a study as far as this process has read them; finished ones are read once, and never copied again."""
+
+import threading
+from collections.abc import Container, Iterable
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+_TOLD = 100
+
+
+class History:
+    """Numbers are dense and in the order of creation, so that one cursor tells what is new."""
+
+    def __init__(self) -> None:
+        self.refreshing = threading.Lock()
+        self.distributions: dict[str, BaseDistribution] = {}  # the first seen of each parameter
+        self._trials: list[FrozenTrial] = []  # by number
+        self._open: dict[int, FrozenTrial] = {}  # by Optuna's id
+        self._told: dict[int, FrozenTrial] = {}  # the last that this process ended, by number
+        self._losses = 0
+
+    @property
+    def last(self) -> int:
+        """The highest number that was read."""
+        return len(self._trials) - 1
+
+    @property
+    def open(self) -> list[int]:
+        """Ids of the trials that were not finished when they were read."""
+        return list(self._open)
+
+    def begin(self, losses: int) -> None:
+        """Before a refresh. After a lost connection all is read anew: a failover may have taken back what was read."""
+        if losses != self._losses:
+            self._losses = losses
+            self._trials, self._open, self._told = [], {}, {}
+
+    def add(self, read: Iterable[FrozenTrial]) -> None:
+        """Trials in the order of their numbers, all that are new and all that were open."""
+        for trial in read:
+            for name, distribution in trial.distributions.items():
+                self.distributions.setdefault(name, distribution)
+            if trial.number < len(self._trials):
+                self._trials[trial.number] = trial
+            else:
+                self._trials.append(trial)
+            if trial.state.is_finished():
+                self._open.pop(trial._trial_id, None)
+            else:
+                self._open[trial._trial_id] = trial
+
+    def told(self, trial: FrozenTrial) -> None:
+        """A trial that this process ended; Optuna asks for it at once."""
+        if len(self._told) >= _TOLD:
+            self._told.pop(next(iter(self._told)))
+        self._told[trial.number] = trial
+
+    def ended(self, number: int) -> FrozenTrial | None:
+        """The trial of this number, if it is finished and known."""
+        if number < len(self._trials) and self._trials[number].state.is_finished():
+            return self._trials[number]
+        return self._told.get(number)
+
+    def trials(self, states: Container[TrialState] | None) -> list[FrozenTrial]:
+        """By number; the list is the caller's, the trials are not."""
+        if states is None:
+            return list(self._trials)
+        return [trial for trial in self._trials if trial.state in states]
