@@ -12,12 +12,13 @@ from uuid import uuid4
 import typer
 
 from tuning_cli.exceptions import ClusterError, CommandError, WrongUse
-from tuning_cli.output import Format, render, table
+from tuning_cli.output import Format, render, table, visible
 
 if TYPE_CHECKING:
     from tuning_cli.history import History
     from tuning_cli.local import Outcome
     from tuning_cli.source import Where
+    from tuning_store.backup import Contents
     from tuning_store.storage import Store
 
 _RETUNE_WAIT = 15.0  # seconds for the operator to answer
@@ -45,7 +46,7 @@ def main() -> None:
     try:
         app()
     except CommandError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible(f"error: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -99,14 +100,18 @@ def run(
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Manifests of studies.", metavar="FILE...")],
 ) -> None:
-    """Check manifests as the API server and the operator would."""
+    """Check manifests as the API server and the operator would, and warn of what is seldom wise."""
     from tuning_cli import studyfile
+    from tuning_study.advice import advice
 
     failed = False
     for file in files:
         try:
             study = studyfile.read(file)
             print(f"{file}: {study.name} is valid")
+            sentences = [f"spec.{sentence}" for sentence in advice(study.spec)]
+            for warning in studyfile.located(file, file.read_text(encoding="utf-8"), sentences):
+                print(f"warning: {warning}", file=sys.stderr)
         except WrongUse as error:
             failed = True
             print(error, file=sys.stderr)
@@ -166,7 +171,7 @@ def watch(name: Name, namespace: Namespace = None, context: Context = None) -> N
             state = snapshot.state
             if state in remote.FINISHED:
                 break
-    print(remote.details(study, [], datetime.now(UTC)))
+    print(visible(remote.details(study, [], datetime.now(UTC))))
     if remote.FINISHED[state]:
         raise CommandError(remote.failure(remote.status_of(study)))
 
@@ -307,6 +312,71 @@ def scale(
     _change(name, namespace, context, {"workers": {"replicas": replicas}}, f"gets {replicas} workers")
 
 
+@app.command("rotate-credentials", rich_help_panel="Look after the store")
+def rotate_credentials(
+    everywhere: Annotated[bool, typer.Option("--all", help="Every namespace that has a login.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Give a namespace's login to the store a new password; workers that run go on, and take it up by themselves."""
+    from tuning_cli import cluster, credentials
+
+    if everywhere and namespace:
+        raise WrongUse("give --all or --namespace, not both")
+    refused = False
+    for place, problem in credentials.rotate(cluster.connect(context, namespace), everywhere=everywhere):
+        refused = refused or bool(problem)
+        print(f"{place}: {problem or 'a new password is in its Secret'}")
+    if refused:
+        raise CommandError("not every password could be changed")
+
+
+@app.command(rich_help_panel="Look after the store")
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where to write it; replaced once the new one is whole.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    local: Local = False,
+    storage: Storage = None,
+) -> None:
+    """Write studies with all their trials to one file.
+
+    Those of a namespace, with its login. With the database administrator's URL as --storage, those of all namespaces,
+    or of the one that --namespace names.
+    """
+    from tuning_cli import copies
+
+    found = copies.backup(file, _store(namespace, context, local, storage), namespace if storage else None)
+    print(f"{file}: {_contents(found)}")
+
+
+@app.command(rich_help_panel="Look after the store")
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `tuning backup` wrote.")],
+    namespace: Namespace = None,
+    context: Context = None,
+    local: Local = False,
+    storage: Storage = None,
+) -> None:
+    """Put the studies of a backup into a store that does not have them: all, or none.
+
+    A file of several namespaces needs the database administrator's URL as --storage.
+    """
+    from tuning_cli import copies
+
+    print(f"restored {_contents(copies.restore(file, _where(namespace, context, local, storage)))}")
+
+
+def _store(namespace: str | None, context: str | None, local: bool, storage: str | None) -> "Where":
+    """Of a store behind a URL, --namespace chooses a part."""
+    return _where(None if storage else namespace, context, local, storage)
+
+
+def _contents(found: "Contents") -> str:
+    names = sorted({study.partition("/")[0] for study in found.studies})
+    return f"{len(found.studies)} studies with {found.trials} trials, of {', '.join(names) or 'no namespace'}"
+
+
 def _change(name: str, namespace: str | None, context: str | None, spec: dict[str, Any], outcome: str) -> None:
     from tuning_cli import cluster
 
@@ -352,11 +422,11 @@ def _tell_outcome(outcome: "Outcome", store: "Store", report_file: Path | None, 
     from tuning_study.budget import SUCCESSES
 
     found = history.read(store, outcome.study)
-    print("\n".join(["", *summary.lines(found), ""]))
+    print(visible("\n".join(["", *summary.lines(found), ""])))
     path = report_file or database.FOLDER / f"{found.resolved.name}.html"
     _write_report(found, path)
     if outcome.ending is Ending.HOPELESS:
-        print("\n".join(["", "the last lines of the worker's log:", *(f"  {line}" for line in outcome.log)]))
+        print(visible("\n".join(["", "the last lines of the worker's log:", *(f"  {line}" for line in outcome.log)])))
         raise CommandError("the workers crash again and again, without finishing a trial; the logs are in .tuning/logs")
     if outcome.ending is Ending.STOPPED:
         print(f"stopped; `{again}` goes on from here")

@@ -105,12 +105,27 @@ class Cluster:
         ]
         return sorted(entries, key=lambda entry: entry["time"])[-limit:]
 
-    def secret_value(self, name: str, key: str) -> str:
+    def secret(self, name: str) -> dict[str, str]:
+        """Its values by key."""
         with _explained(f"read Secret {name} in namespace {self.namespace}", f"Secret {name}"):
             secret = self.core_api.read_namespaced_secret(name, self.namespace, _request_timeout=_TIMEOUT)
-        if key not in (secret.data or {}):
-            raise ClusterError(f"Secret {name} in namespace {self.namespace} has no key {key}")
-        return base64.b64decode(secret.data[key]).decode()
+        return {key: base64.b64decode(value).decode() for key, value in (secret.data or {}).items()}
+
+    def secrets_named(self, name: str, *, everywhere: bool) -> list[tuple[str, dict[str, str]]]:
+        """Namespace and annotations of the Secret of that name, here or in every namespace that has one."""
+        chosen = {"field_selector": f"metadata.name={name}", "_request_timeout": _TIMEOUT}
+        with _explained(f"list Secrets {name}", f"Secret {name}"):
+            found = (
+                self.core_api.list_secret_for_all_namespaces(**chosen)
+                if everywhere
+                else self.core_api.list_namespaced_secret(self.namespace, **chosen)
+            )
+        return [(secret.metadata.namespace, dict(secret.metadata.annotations or {})) for secret in found.items]
+
+    def annotate_secret(self, namespace: str, name: str, annotations: Mapping[str, str]) -> None:
+        with _explained(f"annotate Secret {name} in namespace {namespace}", f"Secret {name}"):
+            body = {"metadata": {"annotations": dict(annotations)}}
+            self.core_api.patch_namespaced_secret(name, namespace, body, _request_timeout=_TIMEOUT)
 
     @contextmanager
     def _asking(self, verb: str, name: str) -> Iterator[None]:

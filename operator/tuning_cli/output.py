@@ -2,11 +2,14 @@
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
 _GAP = "   "
+# What a terminal obeys instead of showing it: control characters, escapes, and marks that turn the reading direction.
+_OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Format(StrEnum):
@@ -19,20 +22,26 @@ def render(form: Format, data: Any, table: str) -> str:
     """`data` for scripts, or `table` for people, without a line end."""
     match form:
         case Format.TABLE:
-            return table
+            return visible(table)
         case Format.JSON:
-            return json.dumps(data, indent=2, ensure_ascii=False)
+            return visible(json.dumps(data, indent=2, ensure_ascii=False))
         case Format.YAML:
-            return as_yaml(data)
+            text = as_yaml(data)
+            return text if visible(text) == text else as_yaml(data, ascii_only=True)
 
 
-def as_yaml(data: Any) -> str:
+def visible(text: str) -> str:
+    """`text` with what a terminal would obey written out, as JSON does: who names a trial must not draw the screen."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def as_yaml(data: Any, *, ascii_only: bool = False) -> str:
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.allow_unicode = True
+    yaml.allow_unicode = not ascii_only
     yaml.width = 4096
     text = io.StringIO()
     yaml.dump(data, text)
@@ -60,7 +69,7 @@ def cell(value: object) -> str:
         case Mapping():
             return " ".join(f"{key}={parameter(entry)}" for key, entry in value.items()) or "-"
         case _:
-            return str(value).replace("\n", " ")
+            return visible(str(value).replace("\n", " "))
 
 
 def parameter(value: object) -> str:

@@ -19,7 +19,7 @@ _TOP = 10
 
 def write(history: History, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html(history), encoding="utf-8")
+    path.write_text(html(history), encoding="utf-8", errors="backslashreplace")
 
 
 def html(history: History) -> str:

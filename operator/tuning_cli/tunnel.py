@@ -31,8 +31,13 @@ def service_behind(url: str) -> Service | None:
 
 
 def through(url: str, port: int) -> str:
-    """`url` with its host replaced by the near end of the tunnel."""
-    return make_url(url).set(host="127.0.0.1", port=port).render_as_string(hide_password=False)
+    """`url` with its host replaced by the near end of the tunnel, or beside it where a certificate must name it."""
+    far = make_url(url)
+    if str(far.query.get("sslmode", "")).startswith("verify"):
+        near = far.set(port=port).update_query_dict({"hostaddr": "127.0.0.1"})
+    else:
+        near = far.set(host="127.0.0.1", port=port)
+    return near.render_as_string(hide_password=False)
 
 
 def command(service: Service, context: str | None) -> list[str]:

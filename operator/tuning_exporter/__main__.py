@@ -12,6 +12,8 @@ from tuning_exporter.app import build_app
 from tuning_exporter.scenes import Scenes
 from tuning_operator import logs
 from tuning_operator.cluster import Cluster
+from tuning_operator.exceptions import InvalidSettings
+from tuning_operator.settings import store_url
 
 log = structlog.get_logger()
 
@@ -33,13 +35,16 @@ async def run(url: str, token: str, namespaces: list[str], port: int) -> None:
 
 def main() -> int:
     logs.configure()
-    missing = [name for name in ("TUNING_STORE_URL", "TUNING_TOKEN") if not os.environ.get(name)]
-    if missing:
-        log.error("the exporter cannot start", error=f"not set: {', '.join(missing)}")
+    try:
+        url, token = store_url(os.environ), os.environ.get("TUNING_TOKEN")
+        if not token:
+            raise InvalidSettings("the environment variable TUNING_TOKEN is not set")
+    except InvalidSettings as error:
+        log.error("the exporter cannot start", error=str(error))
         return 2
     namespaces = [name for name in os.environ.get("TUNING_WATCH_NAMESPACES", "").split(",") if name]
     port = int(os.environ.get("TUNING_PORT", "8080"))
-    asyncio.run(run(os.environ["TUNING_STORE_URL"], os.environ["TUNING_TOKEN"], namespaces, port))
+    asyncio.run(run(url, token, namespaces, port))
     return 0
 
 

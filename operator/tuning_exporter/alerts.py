@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 _EVIDENCE_LENGTH = 2000
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # nothing else may become part of a request's path
 
 
 class Alert(BaseModel):
@@ -57,6 +59,8 @@ def requests(webhook: Webhook) -> tuple[list[RetuneRequest], list[str]]:
             ignored.append(f"{name}: resolved")
         elif not alert.labels.get("namespace") or not alert.labels.get("study"):
             ignored.append(f"{name}: no labels `namespace` and `study`; add them to the rule")
+        elif not (_NAME.fullmatch(alert.labels["namespace"]) and _NAME.fullmatch(alert.labels["study"])):
+            ignored.append(f"{name}: its labels `namespace` and `study` are no names of Kubernetes objects")
         else:
             found.append(_request(name, alert))
     return found, ignored
@@ -70,5 +74,7 @@ def _request(name: str, alert: Alert) -> RetuneRequest:
         study=alert.labels["study"],
         token=hashlib.sha256(firing.encode()).hexdigest()[:16],
         reason=(f"{name}: {summary}" if summary else name)[:256],
-        evidence={key: value[:_EVIDENCE_LENGTH] for key, value in list(alert.annotations.items())[:8]},
+        evidence={
+            key[:_EVIDENCE_LENGTH]: value[:_EVIDENCE_LENGTH] for key, value in list(alert.annotations.items())[:8]
+        },
     )

@@ -15,6 +15,7 @@ from tuning_operator import handlers, lease, logs, metrics
 from tuning_operator.cluster import Cluster
 from tuning_operator.exceptions import ClusterError, InvalidSettings
 from tuning_operator.history import HistoryKeeper
+from tuning_operator.logins import LoginKeeper
 from tuning_operator.loops import Loops
 from tuning_operator.reconcile import Reconciler
 from tuning_operator.settings import Settings, from_environment
@@ -63,7 +64,7 @@ async def _lead(settings: Settings, cluster: Cluster, loops: Loops) -> None:
     loops.lead(Reconciler(settings, cluster, stores))
     metrics.leading(True)
     log.info("leading", identity=settings.identity)
-    await HistoryKeeper(settings, cluster, stores).run()
+    await asyncio.gather(HistoryKeeper(settings, cluster, stores).run(), LoginKeeper(settings, cluster, stores).run())
 
 
 async def _follow(loops: Loops) -> None:

@@ -8,6 +8,7 @@ from tuning_operator.actions import Action, Note, StartRound
 from tuning_operator.cluster import Cluster
 from tuning_operator.configmaps import round_config_map
 from tuning_operator.jobs import WorkerDefaults, worker_job
+from tuning_operator.observe import Memory
 from tuning_operator.observed import Study
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
@@ -23,7 +24,7 @@ class Actor:
     def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
         self._settings, self._cluster, self._stores = settings, cluster, stores
 
-    async def act(self, action: Action, study: Study, location: Location | None) -> list[Note]:
+    async def act(self, action: Action, study: Study, location: Location | None, memory: Memory) -> list[Note]:
         """Do one action; returns what else a person should know. Raises StoreError and ClusterError."""
         if isinstance(action, actions.RemoveWorkers):
             await self._cluster.delete_job(study.namespace, names.round_name(study.name, action.number))
@@ -41,7 +42,7 @@ class Actor:
                 await self._cluster.apply(worker_job(resolved, replicas, defaults, study.queue))
             case actions.ScaleWorkers(of, replicas, suspended):
                 spec = {"parallelism": replicas, "completions": replicas, "suspend": suspended}
-                await self._cluster.patch_job(study.namespace, names.round_name(study.name, of), spec)
+                memory.job = await self._cluster.patch_job(study.namespace, names.round_name(study.name, of), spec)
             case _:
                 await self._stores.call(self._change_round, action, study, location)
         return []
@@ -84,8 +85,8 @@ class Actor:
                     rounds.set_retain(engine, entry.study, retain)
             case actions.SetPaused(paused):
                 rounds.set_paused(engine, name, paused)
-            case actions.PutBack(worker):
-                claims.give_back(engine, rounds.find(engine, name), worker)
+            case actions.PutBack(worker, killed):
+                claims.give_back(engine, rounds.find(engine, name), worker, killed=killed)
             case actions.FailTrial(worker, reason):
                 claims.fail_running(engine, rounds.find(engine, name), worker, reason)
             case other:

@@ -54,9 +54,10 @@ class SetPaused:
 
 @dataclass(frozen=True)
 class PutBack:
-    """The trials of a worker that is gone wait again."""
+    """The trials of a worker that is gone wait again; of one that was `killed`, and nobody knows why, so often only."""
 
     worker: str
+    killed: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,3 +80,5 @@ class Note:
     reason: str
     message: str
     kind: Literal["Normal", "Warning"] = "Normal"
+    first: bool = False
+    """Told before the actions, and once in the study's life: after them nobody could find out any more."""

@@ -66,7 +66,10 @@ class Cluster:
             config.load_incluster_config()
         except config.ConfigException:
             await config.load_kube_config()
-        self.api = client.ApiClient()
+        configuration = client.Configuration.get_default_copy()
+        # Else each request looks for .netrc and for proxies in threads, and waits there behind the store's.
+        configuration.client_session_kwargs = {"trust_env": False}
+        self.api = client.ApiClient(configuration)
         return self
 
     async def __aexit__(
@@ -90,9 +93,12 @@ class Cluster:
         await self._write("PATCH", path, body, _APPLY, [("fieldManager", names.FIELD_MANAGER), ("force", "true")])
 
     @_translated
-    async def patch_job(self, namespace: str, name: str, spec: Mapping[str, Any]) -> None:
+    async def patch_job(self, namespace: str, name: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Returns the Job as it is now."""
         path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
-        await self._write("PATCH", path, {"spec": spec}, _MERGE, [("fieldManager", names.FIELD_MANAGER)])
+        query = [("fieldManager", names.FIELD_MANAGER)]
+        job: Mapping[str, Any] = await self._write("PATCH", path, {"spec": spec}, _MERGE, query)
+        return job
 
     @_translated
     async def delete_job(self, namespace: str, name: str) -> None:
@@ -105,25 +111,30 @@ class Cluster:
                 raise
 
     @_translated
-    async def write_status(self, namespace: str, name: str, status: Mapping[str, Any]) -> None:
-        """Replace the study's status; a study that is gone needs none."""
+    async def write_status(self, namespace: str, name: str, status: Mapping[str, Any], version: int) -> int:
+        """Replace the study's status, unless the study changed since `version`. Returns its version then.
+
+        Raises Conflict, so that a status which was decided on an old view, or by an operator that leads no more,
+        never hides a newer one.
+        """
         body = {
             "apiVersion": API_VERSION,
             "kind": KIND,
-            "metadata": {"name": name, "namespace": namespace},
+            "metadata": {"name": name, "namespace": namespace, "resourceVersion": str(version)},
             "status": status,
         }
         path = f"{_study_path(namespace, name)}/status"
-        await self._write("PATCH", path, body, _APPLY, [("fieldManager", names.FIELD_MANAGER), ("force", "true")])
+        query = [("fieldManager", names.FIELD_MANAGER), ("force", "true")]
+        return int((await self._write("PATCH", path, body, _APPLY, query))["metadata"]["resourceVersion"])
 
     @_translated
     async def list_studies(self, namespaces: Sequence[str] = ()) -> Sequence[Mapping[str, Any]]:
-        """All studies, or those of `namespaces`; from the API server's cache."""
+        """All studies, or those of `namespaces`, as they are now: no cache, as what is not among them is dropped."""
         places = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
         found: list[Mapping[str, Any]] = []
         for place in places:
             path = f"/apis/{GROUP}/{VERSION}/{place}{PLURAL}"
-            found += (await self._request("GET", path, query=[("resourceVersion", "0")]))["items"]
+            found += (await self._request("GET", path))["items"]
         return found
 
     @_translated
@@ -144,17 +155,19 @@ class Cluster:
 
     @_translated
     async def list_pods(self, namespace: str, selector: str) -> Sequence[Mapping[str, Any]]:
-        query = [("labelSelector", selector), ("resourceVersion", "0")]
+        """As they are now: no cache, as a worker whose pod is not among them is taken for dead."""
+        query = [("labelSelector", selector)]
         pods: Sequence[Mapping[str, Any]] = (
             await self._request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query)
         )["items"]
         return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     @_translated
-    async def record(self, study: Mapping[str, str], kind: str, reason: str, message: str, now: datetime) -> None:
-        """An Event about a study; the same one within a second is told once."""
-        text = f"{study['uid']}/{reason}/{message}/{now:%Y%m%d%H%M%S}"
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    async def record(
+        self, study: Mapping[str, str], kind: str, reason: str, message: str, now: datetime, cause: str
+    ) -> None:
+        """An Event about a study; one with the same `cause` is told once, whoever tells it and however often."""
+        digest = hashlib.sha256(f"{study['uid']}/{reason}/{message}/{cause}".encode()).hexdigest()[:16]
         time = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
         body = {
             "apiVersion": "v1",
@@ -188,9 +201,9 @@ class Cluster:
         body: Mapping[str, Any],
         content_type: str = "application/json",
         query: Sequence[tuple[str, str]] = (),
-    ) -> None:
+    ) -> Any:
         self._on_write()
-        await self._request(method, path, body, content_type, query)
+        return await self._request(method, path, body, content_type, query)
 
     async def _request(
         self,

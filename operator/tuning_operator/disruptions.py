@@ -1,10 +1,17 @@
 """Whose fault the end of a pod is: a disruption is charged to nobody, a trial that ends its own pod has failed."""
 
 import signal
+from datetime import datetime, timedelta
 
 from tuning_operator.observed import PodView
 
 _STOPPED, _STUCK = 143, 75  # exit codes of tuning_worker that say nothing against the trial
+_UNHEARD = timedelta(seconds=10)  # past its grace, in which a node would have told the end of a pod
+
+
+def is_lost(pod: PodView | None, now: datetime) -> bool:
+    """Whether the pod runs no trial any more: it ended, or its node is gone and nobody will ever tell."""
+    return pod is None or pod.ended or (pod.end_by is not None and now > pod.end_by + _UNHEARD)
 
 
 def own_fault(pod: PodView | None) -> str | None:
@@ -13,12 +20,19 @@ def own_fault(pod: PodView | None) -> str | None:
         return None
     if pod.reason == "OOMKilled":
         return "the trial's pod was killed for using too much memory (OOMKilled): raise workers.resources.limits.memory"
+    if pod.evicted:  # and no disruption: for what the pod did, not for what the node lacked
+        return f"the trial's pod was evicted: {pod.evicted.strip()}"
     assert pod.exit_code is not None
-    if pod.exit_code == 128 + signal.SIGKILL:
-        return None  # somebody's kill -9
+    if was_killed(pod):
+        return None  # somebody's kill -9, unless it comes again and again
     if pod.exit_code > 128:
         return f"the trial ended its worker by {_signal_name(pod.exit_code - 128)}"
     return f"the trial ended its worker with exit code {pod.exit_code}"
+
+
+def was_killed(pod: PodView | None) -> bool:
+    """Whether the worker was killed with no disruption or limit to explain it."""
+    return pod is not None and not pod.disrupted and not pod.evicted and pod.exit_code == 128 + signal.SIGKILL
 
 
 def _signal_name(number: int) -> str:

@@ -14,6 +14,8 @@ from tuning_operator.loops import Loops
 from tuning_study.spec import GROUP, PLURAL, VERSION
 
 _REQUEST_TIMEOUT = 30.0  # seconds
+_SILENCE = 40.0  # seconds without an event until a watch is opened anew: some networks drop a connection untold
+_BACKOFFS = (1, 1, 2, 3, 5, *[8] * 100)  # seconds; kopf's own grow to 21, and end with the operator after 54
 
 
 async def watch(loops: Loops, identity: str, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
@@ -59,6 +61,8 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.networking.request_timeout = _REQUEST_TIMEOUT
     settings.watching.label_selectors["batch", "jobs"] = names.STUDY_LABEL
+    settings.networking.error_backoffs = _BACKOFFS
+    settings.watching.inactivity_timeout = _SILENCE
     settings.queueing.idle_timeout = 1.0  # seconds; at the end kopf waits this long for each kind of object
     settings.queueing.exit_timeout = 1.0
     settings.batching._batch_window = 0.0  # every look reads the latest state anyway

@@ -59,7 +59,11 @@ class HistoryKeeper:
         return gone
 
     def _is_orphan(self, study: str, living: set[str]) -> bool:
-        namespace, _, uid, _ = study.split("/")
+        match study.split("/"):
+            case namespace, _, uid, _:
+                pass
+            case _:
+                return False  # not a name of ours, whoever wrote it
         return uid not in living and (not self._watched or namespace in self._watched)
 
 

@@ -8,11 +8,14 @@ from typing import Any
 
 from tuning_operator import names
 from tuning_operator.configmaps import ROUND_KEY
+from tuning_store.address import CERTIFICATE
 from tuning_study.round import ResolvedRound
 from tuning_study.spec import Workers
 
 _ROUND_FOLDER = "/etc/tuning/round"
 _CODE_FOLDER = "/etc/tuning/code"
+_STORE_FOLDER = "/etc/tuning/store"
+_OWNER_READS = 0o440  # and its group, which is the pod's fsGroup
 _GRACE_SECONDS = 30  # from SIGTERM to SIGKILL
 _FINISH_SECONDS = 20  # of them, how long a running trial may go on
 _REJECTED, _STOPPED = 78, 143  # exit codes of tuning_worker
@@ -86,7 +89,7 @@ def _pod(resolved: ResolvedRound, name: str, defaults: WorkerDefaults) -> dict[s
                 "image": workers.image or defaults.image,
                 "imagePullPolicy": defaults.image_pull_policy,
                 "command": ["python", "-m", "tuning_worker"],
-                "env": _last_of_each_name([*_environment(workers, defaults, bool(code)), *workers.env]),
+                "env": _last_of_each_name([*_environment(workers, bool(code)), *workers.env]),
                 "resources": workers.resources,
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
@@ -97,6 +100,7 @@ def _pod(resolved: ResolvedRound, name: str, defaults: WorkerDefaults) -> dict[s
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [
                     {"name": "round", "mountPath": _ROUND_FOLDER, "readOnly": True},
+                    {"name": "store", "mountPath": _STORE_FOLDER, "readOnly": True},
                     {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
                     *([{"name": "code", "mountPath": _CODE_FOLDER, "readOnly": True}] if code else []),
                     *workers.volume_mounts,
@@ -105,6 +109,7 @@ def _pod(resolved: ResolvedRound, name: str, defaults: WorkerDefaults) -> dict[s
         ],
         "volumes": [
             {"name": "round", "configMap": {"name": name}},
+            _store_volume(defaults),
             {"name": "tmp", "emptyDir": {}},
             *code,
             *workers.volumes,
@@ -112,10 +117,11 @@ def _pod(resolved: ResolvedRound, name: str, defaults: WorkerDefaults) -> dict[s
     }
 
 
-def _environment(workers: Workers, defaults: WorkerDefaults, has_code: bool) -> list[dict[str, Any]]:
+def _environment(workers: Workers, has_code: bool) -> list[dict[str, Any]]:
     threads = str(_whole_cpus(workers.resources))
     literal = {
         "TUNING_ROUND_FILE": f"{_ROUND_FOLDER}/{ROUND_KEY}",
+        "TUNING_STORE_URL_FILE": f"{_STORE_FOLDER}/url",
         "TUNING_GRACE_SECONDS": str(_FINISH_SECONDS),
         **({"TUNING_CODE_DIR": _CODE_FOLDER} if has_code else {}),
         # Several workers share a node: without this each would start a thread for every core.
@@ -126,12 +132,18 @@ def _environment(workers: Workers, defaults: WorkerDefaults, has_code: bool) -> 
     }
     return [
         {"name": "TUNING_WORKER", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-        {
-            "name": "TUNING_STORE_URL",
-            "valueFrom": {"secretKeyRef": {"name": defaults.store_secret, "key": defaults.store_key}},
-        },
         *({"name": name, "value": value} for name, value in literal.items()),
     ]
+
+
+def _store_volume(defaults: WorkerDefaults) -> dict[str, Any]:
+    """The URL as a file, which follows its Secret as an environment cannot; and the authority to trust, if any."""
+    url = {"name": defaults.store_secret, "items": [{"key": defaults.store_key, "path": "url"}]}
+    authority = {"name": defaults.store_secret, "items": [{"key": CERTIFICATE, "path": CERTIFICATE}], "optional": True}
+    return {
+        "name": "store",
+        "projected": {"sources": [{"secret": url}, {"secret": authority}], "defaultMode": _OWNER_READS},
+    }
 
 
 def _code_volume(resolved: ResolvedRound) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ class Loops:
         self._jobs: dict[Key, dict[str, Mapping[str, Any]]] = defaultdict(dict)
         self._ending: set[str] = set()  # namespaces
         self._loops: dict[Key, _Loop] = {}
+        self._observed: set[Key] = set()  # at least once by this replica since it leads
 
     def lead(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
@@ -49,6 +50,7 @@ class Loops:
         self._reconciler = None
         tasks = [loop.task for loop in self._loops.values() if loop.task is not None]
         self._loops.clear()
+        self._observed.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -91,6 +93,8 @@ class Loops:
         loop.wake.set()
 
     def _end(self, key: Key) -> None:
+        self._observed.discard(key)
+        metrics.observed(len(self._observed))
         loop = self._loops.pop(key, None)
         if loop is not None and loop.task is not None:
             loop.task.cancel()
@@ -120,6 +124,8 @@ class Loops:
             self._studies[key], self._jobs[key], loop.memory, namespace_ends=key[0] in self._ending
         )
         metrics.looked(time.perf_counter() - began)
+        self._observed.add(key)
+        metrics.observed(len(self._observed))
         return wait
 
 

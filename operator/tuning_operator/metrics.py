@@ -9,6 +9,7 @@ _reconciles = Histogram(
 )
 _errors = Counter("tuning_reconcile_errors", "Looks at a study that ended in an error.")
 _leading = Gauge("tuning_operator_leading", "1 while this replica holds the Lease.")
+_observed = Gauge("tuning_operator_studies", "Studies that this replica has looked at since it leads.")
 _retunes = Counter("tuning_retunes", "Rounds that were asked for and started.", ["namespace", "study", "reason"])
 _suppressed = Counter(
     "tuning_retunes_suppressed", "Requests for a round that started none.", ["namespace", "study", "reason"]
@@ -26,6 +27,10 @@ def failed() -> None:
 
 def leading(holds: bool) -> None:
     _leading.set(1 if holds else 0)
+
+
+def observed(studies: int) -> None:
+    _observed.set(studies)
 
 
 def retuned(namespace: str, study: str, trigger: str) -> None:

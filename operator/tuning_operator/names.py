@@ -12,6 +12,11 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # passed through to the Job, for Kueu
 
 TENANT_SECRET = "tuning-store"  # noqa: S105 - a name
 TENANT_SECRET_KEY = "url"  # noqa: S105 - a name
+# On that Secret: who asks for a new password, and what the operator answers.
+ROTATE_ANNOTATION = f"{GROUP}/rotate-requested"
+ROTATE_HANDLED_ANNOTATION = f"{GROUP}/rotate-handled"  # the request's value
+ROTATED_AT_ANNOTATION = f"{GROUP}/rotated-at"
+ROTATE_PROBLEM_ANNOTATION = f"{GROUP}/rotate-problem"  # why there is no new password
 FIELD_MANAGER = "tuning-operator"
 
 

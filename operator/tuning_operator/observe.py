@@ -35,6 +35,8 @@ class Memory:
 
     study: Study | None = None
     status: TuningStudyStatus | None = None  # as written last
+    version: int = 0  # of the study since then
+    job: Mapping[str, Any] | None = None  # as changed last
     written_at: datetime | None = None
     acted_at: float = 0.0  # monotonic
     job_version: str | None = None
@@ -61,7 +63,13 @@ def read_study(body: Mapping[str, Any], known: Study | None = None) -> Study:
         status=TuningStudyStatus.model_validate(dict(body.get("status") or {})),
         retune_request=metadata.get("annotations", {}).get(names.RETUNE_ANNOTATION),
         queue=metadata.get("labels", {}).get(names.QUEUE_LABEL),
+        version=version(body),
     )
+
+
+def version(body: Mapping[str, Any]) -> int:
+    """Versions of one object are numbers that grow: Kubernetes promises it since 1.35, and kept to it before."""
+    return int(body["metadata"]["resourceVersion"])
 
 
 def _checked(document: Any) -> tuple[TuningStudySpec | None, tuple[str, ...]]:
@@ -91,7 +99,7 @@ class Observer:
             location = await self._stores.locate(study.namespace, study.spec.storage)
             progress = await self._progress(study, location, memory)
             if progress is not None and (results or progress.over is not None):
-                await self._read_results(study.spec, progress, location, memory)
+                await self._read_results(study.status, study.spec, progress, location, memory)
             failures = (
                 await self._stores.call(
                     stored.read_failures, self._stores.board(location).engine, progress.study, location.schema
@@ -122,9 +130,17 @@ class Observer:
         return await self._stores.board(location).progress(name, not_before)
 
     async def _read_results(
-        self, spec: TuningStudySpec, progress: Progress, location: Location, memory: Memory
+        self,
+        status: TuningStudyStatus,
+        spec: TuningStudySpec,
+        progress: Progress,
+        location: Location,
+        memory: Memory,
     ) -> None:
         at = (progress.study, progress.counts.complete)
+        if memory.best_at is None and status.state == "Complete" and status.storage is not None:  # an earlier life read
+            memory.best_at = status.storage.study, status.trials.complete
+            memory.best, memory.pareto = status.best, status.pareto
         if memory.best_at == at:
             return
         engine = self._stores.board(location).engine
@@ -154,7 +170,7 @@ class Observer:
         living = {pod.name for pod in memory.pods or () if not pod.ended}
         strangers = {worker for worker, share in progress.shares.items() if share.running} - living
         if version != memory.job_version or strangers:
-            if not strangers and not (view is not None and view.failed):
+            if not strangers and not (view is not None and (view.failed or view.terminating)):
                 return memory.pods
             selector = f"{names.STUDY_LABEL}={study.name},{names.ROUND_LABEL}={study.status.round}"
             memory.pods = [pod_view(pod) for pod in await self._cluster.list_pods(study.namespace, selector)]

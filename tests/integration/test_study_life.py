@@ -109,7 +109,8 @@ def test_the_objects_of_a_round(studies: Studies, gate: Gate, kube: Kube, namesp
     # Nothing to break out with.
     pod = pods[0]["spec"]
     assert pod["automountServiceAccountToken"] is False
-    assert not [v for v in pod["volumes"] if "projected" in v]
+    projected = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", [])]
+    assert not [source for source in projected if "serviceAccountToken" in source]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
     assert kube.get("Secret", "tuning-store")["data"].keys() == {"url"}

@@ -44,3 +44,15 @@ capabilities: {drop: [ALL]}
 {{- define "tuning.tokenSecret" -}}
 {{ .Values.exporter.token.existingSecret | default "tuning-exporter-token" }}
 {{- end -}}
+
+{{/* The administrator's URL as a file, and beside it the certificate that the server's is checked against. */}}
+{{- define "tuning.storeVolume" -}}
+- name: store
+  projected:
+    defaultMode: 0440
+    sources:
+      - secret: {name: {{ include "tuning.storeSecret" . }}, items: [{key: {{ include "tuning.storeKey" . }}, path: url}]}
+      {{- if and .Values.externalPostgresql.existingSecret .Values.externalPostgresql.caKey }}
+      - secret: {name: {{ include "tuning.storeSecret" . }}, items: [{key: {{ .Values.externalPostgresql.caKey }}, path: ca.crt}]}
+      {{- end }}
+{{- end -}}

@@ -41,7 +41,8 @@ class ControlPlane:
             all unreachable evicts nothing (Kubernetes calls that a disruption of its own), so tests of a lost node
             need a second one.
         evict_after: seconds which pods then get, unless they name a toleration themselves.
-        controller_manager_args: further flags of kube-controller-manager; a later one wins.
+        apiserver_args: further flags of kube-apiserver; a later one wins.
+        controller_manager_args: the same for kube-controller-manager.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ControlPlane:
         binaries: Binaries | None = None,
         node_lost_after: int = 15,
         evict_after: int = 5,
+        apiserver_args: Sequence[str] = (),
         controller_manager_args: Sequence[str] = (),
     ) -> None:
         self.folder = folder.absolute()
@@ -99,6 +101,7 @@ class ControlPlane:
                 f"--service-account-signing-key-file={signing_key}",
                 f"--default-not-ready-toleration-seconds={evict_after}",
                 f"--default-unreachable-toleration-seconds={evict_after}",
+                *apiserver_args,
             ],
             ready=f"{self.url}/readyz",
         )
@@ -140,16 +143,18 @@ class ControlPlane:
     ) -> None:
         self._end()
 
-    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """Write a kubeconfig with a token of this ServiceAccount (24 hours), so that only its RBAC counts."""
+    def service_account_kubeconfig(self, namespace: str, name: str, server: str | None = None) -> Path:
+        """Write a kubeconfig with a token of this ServiceAccount (24 hours), so that only its RBAC counts.
+
+        It names `server` instead of the API server itself where there is a proxy between.
+        """
         token = self.request(
             "POST",
             f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token",
             {"spec": {"expirationSeconds": 24 * 3600}},
         )["status"]["token"]
-        return self._write_kubeconfig(
-            self.folder / f"{namespace}.{name}.kubeconfig", f"{namespace}:{name}", token, namespace
-        )
+        file = f"{namespace}.{name}.{secrets.token_hex(2)}.kubeconfig"
+        return self._write_kubeconfig(self.folder / file, f"{namespace}:{name}", token, namespace, server)
 
     def request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """One call as cluster admin, for what must not depend on a client library."""
@@ -181,11 +186,12 @@ class ControlPlane:
         _write_private(self.folder / "tokens.csv", f'{self.token},admin,admin,"system:masters"\n')
         self._write_kubeconfig(self.kubeconfig, "admin", self.token, "default")
 
-    def _write_kubeconfig(self, path: Path, user: str, token: str, namespace: str) -> Path:
+    def _write_kubeconfig(self, path: Path, user: str, token: str, namespace: str, server: str | None = None) -> Path:
+        cluster = {"server": server or self.url, "certificate-authority": str(self.ca)}
         config = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {"server": self.url, "certificate-authority": str(self.ca)}}],
+            "clusters": [{"name": "test", "cluster": cluster}],
             "users": [{"name": user, "user": {"token": token}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": user, "namespace": namespace}}],
             "current-context": "test",
@@ -208,6 +214,11 @@ class Component:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.name} does not run"
+        return self._process.pid
 
     def start(self, timeout: float = 90) -> None:
         """Start it (unless it runs) and wait until it says that it is ready."""

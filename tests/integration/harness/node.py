@@ -118,6 +118,10 @@ class FakeNode:
 
         self._run(act())
 
+    def refresh(self, pod: Object | str) -> None:
+        """Write its Secrets and ConfigMaps anew, as a kubelet does about once a minute."""
+        self._run(self._find(pod).fill())
+
     def evict(self, pod: Object | str, *, by_kubelet: bool = False) -> None:
         """Evict it through the eviction API, as a drain does (429 if a PodDisruptionBudget forbids it).
 
@@ -132,6 +136,15 @@ class FakeNode:
                 return
             body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": found.name}}
             await self.api.call("POST", f"{found.path}/eviction", body)
+
+        self._run(act())
+
+    def overflow(self, pod: Object | str) -> None:
+        """Evict it as a kubelet does a pod that used more local storage than it may: no disruption, its own doing."""
+
+        async def act() -> None:
+            message = 'Usage of EmptyDir volume "tmp" exceeds the limit "1Gi". '
+            self._find(pod).squeeze(message, disrupted=False)
 
         self._run(act())
 
@@ -327,6 +340,7 @@ class _Pod:
         self.path = _path(pod)
         self.folder = node.folder / "pods" / self.uid
         self.evicted: str | None = None
+        self.disrupted = False
         self.stopping = asyncio.Event()
         self.killed = False
         self.containers = [_Container(self, spec) for spec in pod["spec"]["containers"]]
@@ -380,9 +394,9 @@ class _Pod:
         self._tasks[1].cancel()
         self._tasks[0].add_done_callback(lambda _: self._clear())
 
-    def squeeze(self, message: str) -> None:
+    def squeeze(self, message: str, *, disrupted: bool = True) -> None:
         """Fail it here and now, with its object staying."""
-        self.evicted = message
+        self.evicted, self.disrupted = message, disrupted
         self._kill()
 
     async def abandon(self) -> None:
@@ -425,10 +439,7 @@ class _Pod:
         logs.mkdir(parents=True, exist_ok=True)
         while not self.stopping.is_set():
             try:
-                claims = node.control_plane.folder / "claims"
-                volumes = await fill_volumes(
-                    self.pod, folder=self.folder, claims=claims, fetch=self._fetch, token=self._token
-                )
+                volumes = await self.fill()
                 return [(one, await self._prepare(one, logs, volumes)) for one in self.containers]
             except NotReady as waiting:
                 for container in self.containers:
@@ -436,6 +447,11 @@ class _Pod:
                 await self.rest(pause)
                 pause = min(2 * pause, 4)
         return []
+
+    async def fill(self) -> dict[str, Path]:
+        """Write its volumes."""
+        claims = self.node.control_plane.folder / "claims"
+        return await fill_volumes(self.pod, folder=self.folder, claims=claims, fetch=self._fetch, token=self._token)
 
     async def _prepare(self, container: _Container, logs: Path, volumes: Mapping[str, Path]) -> Launch:
         if self.pod["spec"].get("initContainers"):
@@ -510,6 +526,7 @@ class _Pod:
         }
         if self.evicted:
             status |= {"reason": "Evicted", "message": self.evicted}
+        if self.evicted and self.disrupted:
             disrupted = self._condition("DisruptionTarget", True, "TerminationByKubelet")
             status["conditions"].append(disrupted | {"message": self.evicted})
         return status

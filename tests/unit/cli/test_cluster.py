@@ -110,9 +110,7 @@ def test_reads(server: FakeServer) -> None:
     connection = cluster.connect(None, None)
     assert [study["metadata"]["name"] for study in connection.studies()] == ["a", "b"]
     assert connection.study("digits")["status"] == {"state": "Running"}
-    assert connection.secret_value("tuning-store", "url") == "sqlite://"
-    with pytest.raises(ClusterError, match="has no key dsn"):
-        connection.secret_value("tuning-store", "dsn")
+    assert connection.secret("tuning-store") == {"url": "sqlite://"}
 
 
 @pytest.mark.usefixtures("kubeconfig")

@@ -4,7 +4,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tuning_cli import output
-from tuning_cli.output import Format
+from tuning_cli.output import Format, render, table, visible
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,26 @@ def test_scripts_get_values_as_they_are() -> None:
     assert json.loads(output.render(Format.JSON, data, "")) == data
     assert YAML(typ="safe").load(output.render(Format.YAML, data, "")) == data
     assert output.render(Format.TABLE, data, "for people") == "for people"
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("plain – é 😀", "plain – é 😀"),
+        ("\x1b[2J\x1b]0;title\x07", "\\u001b[2J\\u001b]0;title\\u0007"),
+        ("\x9b31m\x7f", "\\u009b31m\\u007f"),
+        ("over\rwritten", "over\\u000dwritten"),
+        ("\u202edesrever", "\\u202edesrever"),
+        ("a\x00b\ud800", "a\\u0000b\\ud800"),
+    ],
+)
+@pytest.mark.parametrize("form", Format)
+def test_no_text_of_a_trial_reaches_the_terminal_as_a_command(form: Format, text: str, want: str) -> None:
+    printed = render(form, {"reason": text}, table([{"reason": text}]))
+    assert visible(printed) == printed
+    assert form is not Format.TABLE or want in printed
+    printed.encode()
+
+
+def test_a_text_of_many_lines_stays_in_its_row() -> None:
+    assert len(table([{"reason": "a\nb\u2028c"}]).splitlines()) == 2

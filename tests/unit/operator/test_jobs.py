@@ -83,12 +83,24 @@ def test_pods_run_under_the_restricted_level_without_a_token() -> None:
 
 def test_a_worker_finds_its_round_its_store_and_its_name() -> None:
     env = {entry["name"]: entry for entry in container()["env"]}
-    assert env["TUNING_STORE_URL"]["valueFrom"] == {"secretKeyRef": {"name": "tuning-store", "key": "url"}}
     assert env["TUNING_WORKER"]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     volumes = {volume["name"]: volume for volume in pod()["volumes"]}
     mounts = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
     assert volumes["round"]["configMap"]["name"] == "digits-r1"
     assert env["TUNING_ROUND_FILE"]["value"].rpartition("/")[0] == mounts["round"]
+    assert env["TUNING_STORE_URL_FILE"]["value"] == f"{mounts['store']}/url"
+
+
+def test_the_login_is_a_file_that_follows_its_secret_and_no_variable_holds_it() -> None:
+    defaults = WorkerDefaults("tuning-worker:1", "IfNotPresent", "my-postgres", "uri")
+    spec = worker_job(make_round(), 1, defaults, None)["spec"]["template"]["spec"]
+    volume = next(volume["projected"] for volume in spec["volumes"] if volume["name"] == "store")
+    url, authority = (source["secret"] for source in volume["sources"])
+    assert url == {"name": "my-postgres", "items": [{"key": "uri", "path": "url"}]}
+    assert authority["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
+    assert authority["optional"] is True
+    assert volume["defaultMode"] == 0o440
+    assert not [entry for entry in spec["containers"][0]["env"] if "secretKeyRef" in str(entry)]
 
 
 def test_the_worker_gives_its_trial_back_before_kubernetes_kills_it() -> None:

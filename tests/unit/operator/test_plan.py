@@ -235,23 +235,26 @@ class TestALostTrial:
             [],
             [pod(disrupted=True, exit_code=137)],
             [pod(exit_code=143)],
-            [pod(exit_code=137)],
             [pod(exit_code=75)],
             [pod(exit_code=0)],
             [pod(exit_code=None, reason="Evicted")],
             [pod(disrupted=True, exit_code=137, reason="OOMKilled")],
         ],
-        ids=["gone", "disrupted", "SIGTERM", "SIGKILL", "stuck", "exit-0", "never-ran", "disrupted-while-killed"],
+        ids=["gone", "disrupted", "SIGTERM", "stuck", "exit-0", "never-ran", "disrupted-while-killed"],
     )
     def test_waits_again_when_it_is_not_to_blame(self, pods: list[PodView]) -> None:
         decided = self.settle(*pods)
         assert decided.actions == (PutBack("w-0"),)
         assert "TrialsPutBack" in reasons(decided)
 
+    def test_of_a_worker_that_was_killed_waits_again_but_is_counted(self) -> None:
+        assert self.settle(pod(exit_code=137)).actions == (PutBack("w-0", killed=True),)
+
     @pytest.mark.parametrize(
         ("fields", "reason"),
         [
             ({"exit_code": 137, "reason": "OOMKilled"}, "raise workers.resources.limits.memory"),
+            ({"exit_code": 137, "reason": "Error", "evicted": "Usage of EmptyDir exceeds 1Gi"}, "EmptyDir exceeds 1Gi"),
             ({"exit_code": 139}, "by SIGSEGV"),
             ({"exit_code": 255}, "by signal 127"),
             ({"exit_code": 1}, "with exit code 1"),
@@ -263,6 +266,12 @@ class TestALostTrial:
         assert failed.worker == "w-0"
         assert reason in failed.reason
         assert "TrialEndedPod" in reasons(decided)
+
+    @pytest.mark.parametrize(("late", "put_back"), [(-30, False), (5, False), (15, True)])
+    def test_of_a_pod_on_a_lost_node_waits_again_when_its_grace_is_over(self, late: int, put_back: bool) -> None:
+        decided = self.settle(pod(ended=False, end_by=NOW - timedelta(seconds=late)))
+        assert decided.actions == ((PutBack("w-0"),) if put_back else ())
+        assert any("does not answer" in note.message for note in decided.notes) is put_back
 
     def test_is_not_looked_for_in_a_pod_that_lives(self) -> None:
         assert self.settle(pod(ended=False)).actions == ()
@@ -435,6 +444,21 @@ class TestWorkersThatFail:
     def test_less_often_or_after_a_trial_has_ended_are_forgiven(self) -> None:
         assert self.give_up(job=JobView(3, False, failed=8)).status.state == "Running"
         assert self.give_up(progress=make_progress(SPEC, failed=1)).status.state == "Running"
+
+    @pytest.mark.parametrize(
+        ("pods", "state"),
+        [
+            ([pod(name="old", exit_code=1), *(pod(name=f"new-{n}", exit_code=1) for n in range(9))], "Failed"),
+            ([pod(name="old", exit_code=1), *(pod(name=f"new-{n}", exit_code=1) for n in range(8))], "Running"),
+            ([*(pod(name=f"new-{n}", exit_code=1) for n in range(9)), pod(name="old", exit_code=1)], "Running"),
+            ([PodView("old", ended=False), *(pod(name=f"new-{n}", exit_code=1) for n in range(9))], "Running"),
+            ([pod(name="old", exit_code=1), *(pod(name=f"new-{n}", exit_code=143) for n in range(9))], "Running"),
+        ],
+        ids=["nine since", "eight since", "nine before", "another works on", "stopped, not failed"],
+    )
+    def test_since_a_trial_ended_fail_the_study_too(self, pods: list[PodView], state: str) -> None:
+        progress = make_progress(SPEC, complete=2, shares={"old": Counts(complete=2)})
+        assert self.give_up(progress=progress, pods=pods).status.state == state
 
     def test_as_a_job_fail_the_study_however_far_it_came(self) -> None:
         job = JobView(3, False, failed=40, finished="Failed", message="backoff limit")
