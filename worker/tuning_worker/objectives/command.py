@@ -106,7 +106,7 @@ class MetricsReport:
             values = {name: float(value) for name, value in document.items() if name in self._names}
             step = document.get("step")
             if step is not None:
-                return int(step), values
+                return _step(step), values
             self.final |= values
         except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
             self.misread.append(line[:200])
@@ -120,6 +120,13 @@ class MetricsReport:
                 self.final[found[1]] = float(found[2])
             except ValueError:
                 self.misread.append(line[:200])
+
+
+def _step(given: Any) -> int:
+    step = int(given)
+    if not -(2**31) <= step < 2**31:
+        raise OverflowError("a step beyond what the store holds")
+    return step
 
 
 def arguments(templates: Sequence[str], point: Point, names: Sequence[str]) -> list[str]:
