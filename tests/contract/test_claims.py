@@ -85,7 +85,7 @@ class TestAClaim:
         finish(store, take(store, study))
         finish(store, take(store, study), state=PRUNED)
         assert store.as_worker("w-0").claim(study) is Claim.OVER
-        assert claims.beat(store.engine, study, "w-0") is Over.BUDGET_USED
+        assert store.as_worker("w-0").beat(study) is Over.BUDGET_USED
 
     def test_is_over_at_the_failure_budget(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"trials": 9, "failedTrials": 1})
@@ -96,7 +96,7 @@ class TestAClaim:
         with pytest.raises(UnknownRound):
             store.as_worker("w-0").claim(99)
         with pytest.raises(UnknownRound):
-            claims.beat(store.engine, 99, "w-0")
+            store.as_worker("w-0").beat(99)
 
 
 class TestAnEnd:
@@ -194,7 +194,7 @@ class TestALostWorker:
     def test_is_found_by_its_silence(self, store: Store, begin: StartRound) -> None:
         study = begin()
         for worker in ("dead", "alive", "known"):
-            claims.beat(store.engine, study, worker)
+            store.as_worker(worker).beat(study)
             take(store, study, worker)
         take(store, study, "never-seen")
         self.go_silent(store, "dead", 100)
@@ -206,10 +206,10 @@ class TestALostWorker:
 
     def test_that_beats_again_is_alive(self, store: Store, begin: StartRound) -> None:
         study = begin()
-        claims.beat(store.engine, study, "w-0")
+        store.as_worker("w-0").beat(study)
         take(store, study)
         self.go_silent(store, "w-0", 100)
-        assert claims.beat(store.engine, study, "w-0") is None
+        assert store.as_worker("w-0").beat(study) is None
         assert claims.put_back_lost(store.engine, study, silent=timedelta(seconds=60)) == []
 
     def test_keeps_the_parameters_of_its_trial_for_the_next(
@@ -244,7 +244,7 @@ class TestTheRoundAsAWhole:
         claims.stop(store.engine, study, Over.GOAL_REACHED, "trial 0 reached it")
         claims.stop(store.engine, study, Over.REJECTED, "too late")
         assert store.as_worker("w-1").claim(study) is Claim.OVER
-        assert claims.beat(store.engine, study, "w-1") is Over.GOAL_REACHED
+        assert store.as_worker("w-1").beat(study) is Over.GOAL_REACHED
         assert progress.read(store.engine)[STUDY].detail == "trial 0 reached it"
         assert finish(store, running), "a result within the budget still counts"
 
@@ -263,18 +263,18 @@ class TestTheRoundAsAWhole:
         assert isinstance(store.as_worker("w-0").claim(study), Claimed)
         self.move_start(store, hours=-1)
         assert store.as_worker("w-0").claim(study) is Claim.OVER
-        assert claims.beat(store.engine, study, "w-0") is Over.DURATION_USED
+        assert store.as_worker("w-0").beat(study) is Over.DURATION_USED
 
     def test_time_in_a_pause_does_not_count(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"duration": "1h"})
         assert isinstance(store.as_worker("w-0").claim(study), Claimed)
         rounds.set_paused(store.engine, STUDY, True)
         self.move_start(store, hours=-2, paused=True)
-        assert claims.beat(store.engine, study, "w-0") is None
+        assert store.as_worker("w-0").beat(study) is None
         rounds.set_paused(store.engine, STUDY, False)
-        assert claims.beat(store.engine, study, "w-0") is None
+        assert store.as_worker("w-0").beat(study) is None
         self.move_start(store, hours=-1)
-        assert claims.beat(store.engine, study, "w-0") is Over.DURATION_USED
+        assert store.as_worker("w-0").beat(study) is Over.DURATION_USED
 
     def test_time_before_the_first_trial_does_not_count(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"duration": "1s"})

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import create_engine, text
 
 from builders import make_round
-from tuning_store import claims, progress, schema
+from tuning_store import claims, progress, schema, tenants
 from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost
 from tuning_store.postgres.link import Link
@@ -209,6 +209,16 @@ class TestPlainOptuna:
         assert _rows(postgres_url, "tuning_shares") == 0
 
 
+def test_a_login_that_may_not_make_tables_opens_what_is_there(postgres_url: str) -> None:
+    tenant = tenants.tenant_of("team", "cluster")
+    tenants.create(postgres_url, tenant)
+    storage = open_storage(tenants.create_role(postgres_url, tenant))
+    study = optuna.create_study(storage=storage)
+    study.optimize(_sphere, n_trials=3)
+    assert len(study.trials) == 3
+    storage.close()  # type: ignore[attr-defined]
+
+
 class TestConnections:
     def test_that_break_are_replaced_and_all_is_read_anew(self, storage: PostgresStorage, postgres_url: str) -> None:
         study = optuna.create_study(storage=storage)
@@ -227,7 +237,7 @@ class TestConnections:
         for _ in range(3):
             taken = worker.claim(study)
             assert isinstance(taken, Claimed)
-            claims.beat(worker.engine, study, "w-0")
+            worker.beat(study)
             worker.storage.set_trial_state_values(taken.trial_id, TrialState.COMPLETE, [1.0])
         assert _sessions(postgres_url) == 1
         worker.close()

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,12 +16,12 @@ from sqlalchemy.engine import make_url
 from tuning_store import claims
 from tuning_store import schema as tables_of
 from tuning_store.claims import Claimed
-from tuning_store.exceptions import translated
+from tuning_store.exceptions import PermissionRefused, translated
 from tuning_store.patience import Patience
 from tuning_store.postgres.link import Link
 from tuning_store.postgres.storage import PostgresStorage
 from tuning_store.urls import driver_url, engine_arguments
-from tuning_study.budget import Claim
+from tuning_study.budget import Claim, Over
 
 Url = str | Callable[[], str]
 """Where the store is; a function is asked again at each new connection, so that a password may change meanwhile."""
@@ -86,6 +87,13 @@ class Store:
         self.storage.get_all_trials(study_id, deepcopy=False)  # Optuna's cache knows only trials that it has read
         return found
 
+    def beat(self, study_id: int) -> Over | None:
+        """This store's worker lives; see claims.beat. Does not wait for a server that is away."""
+        assert self.worker is not None
+        if isinstance(self.storage, PostgresStorage):
+            return self.storage.beat(study_id)
+        return claims.beat(self.engine, study_id, self.worker)
+
     def give_back(self, study_id: int) -> None:
         """What this worker runs waits for another, with all that is known of it; see claims.give_back."""
         assert self.worker is not None
@@ -112,45 +120,46 @@ def open_store(
     url: Url, *, schema: str | None = None, worker: str | None = None, patience: Patience | None = None
 ) -> Store:
     """The store behind a PostgreSQL, MySQL or SQLite URL; its tables exist (schema.create made them)."""
-    address, patience = driver_url(url if isinstance(url, str) else url()), patience or Patience(seconds=5.0)
+    patience = patience or Patience(seconds=5.0)
+    address = patience(lambda: _current(url))
     arguments = engine_arguments(address, schema)
     if make_url(address).get_backend_name() != "postgresql":
-        backend = _rdb(address, arguments, patience)
+        backend = _rdb(url, arguments, patience)
         return Store(backend.engine, PatientStorage(backend, worker, patience), patience, worker)
     if worker is not None:  # workers are many, and connections few: what is asked seldom keeps none
         arguments = {"connect_args": arguments["connect_args"], "poolclass": NullPool}
-    backend = _rdb(address, arguments, patience)
+    backend = _rdb(url, arguments, patience)
     link = Link(address, arguments["connect_args"], patience)
     for engine in (backend.engine, link.engine):
         _ask_again(engine, url)
     return Store(backend.engine, PostgresStorage(link, backend, worker), patience, worker)
 
 
-def open_storage(url: Url, **heartbeat: Any) -> BaseStorage:
+def open_storage(url: str, **heartbeat: Any) -> BaseStorage:
     """An Optuna storage, for `optuna.create_study(storage=…)` and the like: ours for PostgreSQL, else Optuna's own.
 
     Makes the tables that are missing. `heartbeat` is what Optuna's RDBStorage takes: `heartbeat_interval` and
     `grace_period` in seconds, `heartbeat_stale_trial_callback`.
     """
-    address = driver_url(url if isinstance(url, str) else url())
+    address = driver_url(url)
+    arguments = engine_arguments(address)
     if make_url(address).get_backend_name() != "postgresql":
-        return optuna.storages.get_storage(RDBStorage(address, engine_kwargs=engine_arguments(address), **heartbeat))
-    tables_of.create(address)
-    patience, arguments = Patience(seconds=60.0), engine_arguments(address)
+        return optuna.storages.get_storage(RDBStorage(address, engine_kwargs=arguments, **heartbeat))
+    with suppress(PermissionRefused):  # a login that may not make tables: whoever made it has made them
+        tables_of.create(address)
+    patience = Patience(seconds=60.0)
     backend = _rdb(address, arguments, patience, **heartbeat)
-    link = Link(address, arguments["connect_args"], patience)
-    return PostgresStorage(link, backend)
+    return PostgresStorage(Link(address, arguments["connect_args"], patience), backend)
 
 
-def _rdb(url: str, arguments: dict[str, Any], patience: Patience, **heartbeat: Any) -> RDBStorage:
-    def connect() -> RDBStorage:
-        return RDBStorage(
-            url, engine_kwargs=dict(arguments), skip_compatibility_check=True, skip_table_creation=True, **heartbeat
-        )
+def _current(url: Url) -> str:
+    return driver_url(url if isinstance(url, str) else url())
 
+
+def _rdb(url: Url, arguments: dict[str, Any], patience: Patience, **heartbeat: Any) -> RDBStorage:
+    options = {"skip_compatibility_check": True, "skip_table_creation": True, **heartbeat}
     with translated():
-        found: RDBStorage = patience(connect)
-        return found
+        return patience(lambda: RDBStorage(_current(url), engine_kwargs=dict(arguments), **options))
 
 
 def _ask_again(engine: Engine, url: Url) -> None:
@@ -159,4 +168,4 @@ def _ask_again(engine: Engine, url: Url) -> None:
 
     @event.listens_for(engine, "do_connect")
     def use_current_url(dialect: Dialect, _: Any, __: Any, parameters: dict[str, Any]) -> None:
-        parameters.update(dialect.create_connect_args(make_url(driver_url(url())))[1])
+        parameters.update(dialect.create_connect_args(make_url(_current(url)))[1])

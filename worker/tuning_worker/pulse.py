@@ -12,7 +12,6 @@ from typing import Self
 
 import structlog
 
-from tuning_store import claims
 from tuning_store.exceptions import TRANSIENT, StoreError
 from tuning_store.storage import Store
 from tuning_study.budget import Over
@@ -89,7 +88,7 @@ class Pulse:
 
     def _say_alive(self) -> None:
         try:
-            self._over = claims.beat(self._store.engine, self._study_id, self._settings.worker)
+            self._over = self._store.beat(self._study_id)
         except (*TRANSIENT, StoreError) as error:
             log.warning("the store did not take the heartbeat", error=str(error))
 

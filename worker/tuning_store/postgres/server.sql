@@ -140,6 +140,37 @@ BEGIN
   END IF;
 END $$;
 
+-- Why a round takes no more trials (budget.Over), NULL while it may go on; 'unknown' when there is no such round.
+CREATE OR REPLACE FUNCTION tuning_over(study int) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+  round tuning_rounds;
+  finished record;
+BEGIN
+  SELECT * INTO round FROM tuning_rounds WHERE study_id = study;
+  IF NOT FOUND THEN
+    RETURN 'unknown';
+  END IF;
+  SELECT coalesce(sum(complete + pruned), 0) AS used, coalesce(sum(failed), 0) AS failed INTO finished
+    FROM tuning_shares WHERE study_id = study;
+  RETURN CASE
+    WHEN round.stop IS NOT NULL THEN round.stop
+    WHEN finished.used >= round.trials THEN 'BudgetUsed'
+    WHEN finished.failed >= round.failed_trials THEN 'TooManyFailures'
+    WHEN extract(epoch FROM coalesce(round.paused_at, timezone('utc', clock_timestamp())) - round.first_claim_at)
+      - round.paused_for >= round.duration THEN 'DurationUsed' END;
+END $$;
+
+-- The worker lives; it learns whether its round is over.
+CREATE OR REPLACE FUNCTION tuning_beat(study int, claimant text, OUT ended text) LANGUAGE plpgsql AS $$
+BEGIN
+  ended := tuning_over(study);
+  IF ended IS DISTINCT FROM 'unknown' THEN
+    INSERT INTO tuning_workers (study_id, worker, started_at, seen_at)
+      VALUES (study, claimant, timezone('utc', clock_timestamp()), timezone('utc', clock_timestamp()))
+      ON CONFLICT (study_id, worker) DO UPDATE SET seen_at = excluded.seen_at;
+  END IF;
+END $$;
+
 -- One more trial for the worker: the oldest that waits, or a new one. A trial that is still its own waits again first:
 -- the answer to its claim was lost, or the worker died. One that brought its worker down too often has failed.
 CREATE OR REPLACE FUNCTION tuning_claim(
@@ -151,33 +182,29 @@ DECLARE
   round tuning_rounds;
   finished record;
   running bigint;
+  ended text;
 BEGIN
   -- Whoever comes after a crash of the server finds the claim gone, as if never made; what must last is the result.
   PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM FROM studies WHERE study_id = study FOR NO KEY UPDATE;
-  SELECT * INTO round FROM tuning_rounds WHERE study_id = study;
-  IF NOT FOUND THEN
-    verdict := 'unknown';
+  PERFORM tuning_put_back(study, claimant, most_attempts, failure_key, again);
+  ended := tuning_over(study);
+  IF ended IS NOT NULL THEN
+    verdict := CASE ended WHEN 'unknown' THEN ended ELSE 'Over' END;
     RETURN;
   END IF;
-  PERFORM tuning_put_back(study, claimant, most_attempts, failure_key, again);
+  SELECT * INTO round FROM tuning_rounds WHERE study_id = study;
   SELECT coalesce(sum(complete + pruned), 0) AS used, coalesce(sum(failed), 0) AS failed INTO finished
     FROM tuning_shares WHERE study_id = study;
   SELECT count(*) INTO running FROM trials WHERE study_id = study AND state = 'RUNNING';
-  started := timezone('utc', clock_timestamp());
   taken := finished.used + finished.failed + running;
   verdict := CASE
-    WHEN round.stop IS NOT NULL
-      OR finished.used >= round.trials
-      OR finished.failed >= round.failed_trials
-      OR extract(epoch FROM coalesce(round.paused_at, started) - round.first_claim_at) - round.paused_for
-         >= round.duration
-      THEN 'Over'
     WHEN round.paused_at IS NOT NULL OR finished.used + running >= round.trials THEN 'Wait'
     ELSE 'Take' END;
   IF verdict <> 'Take' THEN
     RETURN;
   END IF;
+  started := timezone('utc', clock_timestamp());
   UPDATE tuning_rounds SET first_claim_at = started WHERE study_id = study AND first_claim_at IS NULL;
   SELECT t.trial_id, t.number INTO trial, assigned FROM trials t
     WHERE t.study_id = study AND t.state = 'WAITING' ORDER BY t.trial_id LIMIT 1;

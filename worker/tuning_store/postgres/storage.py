@@ -24,7 +24,7 @@ from tuning_store.postgres import frozen
 from tuning_store.postgres.draft import Draft
 from tuning_store.postgres.history import History
 from tuning_store.postgres.link import Link
-from tuning_study.budget import Claim
+from tuning_study.budget import Claim, Over
 from tuning_study.results import CONSTRAINT_PREFIX, FAILURE_ATTRIBUTE
 
 log = structlog.get_logger()
@@ -146,6 +146,13 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
             return Claim(verdict)
         self._begin_draft(study_id, frozen.new_trial(trial_id, number, started) if fresh else self._read(trial_id))
         return Claimed(trial_id, number, taken, attempt)
+
+    def beat(self, study_id: int) -> Over | None:
+        """See claims.beat. Nobody tries again: the next beat does."""
+        [(ended,)] = self._link.once("SELECT tuning_beat(%s, %s)", (study_id, self._worker))
+        if ended == "unknown":
+            raise UnknownRound(f"study {study_id} is no longer in the store")
+        return None if ended is None else Over(ended)
 
     def _begin_draft(self, study_id: int, trial: FrozenTrial) -> None:
         with self._lock:
