@@ -62,6 +62,10 @@ bench-samplers: $(VENV)/.dev ## Our samplers beside Optuna's: cost of a suggesti
 bench-store: $(VENV)/.dev ## Trials a second through our PostgreSQL storage and through Optuna's, on one server
 	$(BIN)/python benchmarks/store.py
 
+.PHONY: bench-scale
+bench-scale: $(VENV)/.dev ## The operator with 500 and with 1,000 studies on a real API server (half an hour)
+	PYTHONPATH=tests $(BIN)/python benchmarks/scale.py
+
 .PHONY: bench-cluster
 bench-cluster: $(VENV)/.dev ## Times and API writes of a study on the cluster that KUBECONFIG names
 	$(BIN)/python benchmarks/cluster.py

@@ -76,7 +76,7 @@ def run(
     workers: Annotated[int | None, typer.Option(min=1, max=1000, help="By default spec.workers.replicas.")] = None,
     storage: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="PostgreSQL, MySQL or SQLite instead of the embedded PostgreSQL in .tuning."),
+        typer.Option(metavar="URL", help="PostgreSQL, MySQL, SQLite or Redis instead of the PostgreSQL in .tuning."),
     ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="By default .tuning/NAME.html.")] = None,
 ) -> None:

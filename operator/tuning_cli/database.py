@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tuning_store.storage import Store
 
 FOLDER = Path(".tuning")
-_URLS = "write postgresql://USER:PASSWORD@HOST/DATABASE, mysql://… or sqlite:///FILE"
+_URLS = "write postgresql://USER:PASSWORD@HOST/DATABASE, mysql://…, sqlite:///FILE or redis://HOST/0"
 _MAX_CONNECTIONS = 500  # each worker holds two or three; PostgreSQL's own default ends at about thirty workers
 
 
@@ -90,7 +90,7 @@ def checked(url: str) -> str:
         parsed = make_url(url)
     except ArgumentError as error:
         raise WrongUse(f"--storage: not a database URL; {_URLS}") from error
-    if parsed.get_backend_name() not in ("postgresql", "postgres", "mysql", "mariadb", "sqlite"):
+    if parsed.get_backend_name() not in ("postgresql", "postgres", "mysql", "mariadb", "sqlite", "redis", "rediss"):
         raise WrongUse(f"--storage: {parsed.get_backend_name()} is not supported; {_URLS}")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise WrongUse("--storage: workers cannot share a database in memory; write sqlite:///FILE")

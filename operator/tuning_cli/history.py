@@ -6,16 +6,12 @@ from functools import cached_property
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Engine, select
 
 from tuning_cli.exceptions import WrongUse
-from tuning_store import progress, tables
-from tuning_store.claims import active_seconds
-from tuning_store.exceptions import UnknownRound, translated
+from tuning_store.exceptions import UnknownRound
 from tuning_store.progress import Progress
 from tuning_store.rounds import ROUND_ATTRIBUTE
 from tuning_store.storage import Store
-from tuning_store.tables import server_now
 from tuning_study.results import (
     FAILURE_ATTRIBUTE,
     METRICS_ATTRIBUTE,
@@ -28,14 +24,6 @@ from tuning_study.results import (
 from tuning_study.round import ResolvedRound
 
 LOCAL = "local"  # namespace and owner of studies that ran on this machine
-
-
-@dataclass(frozen=True)
-class RunningTrial:
-    number: int
-    worker: str
-    seconds: float
-    attempts: int
 
 
 @dataclass(frozen=True)
@@ -86,7 +74,7 @@ class History:
 
 def read(store: Store, study: str) -> History:
     """Raises UnknownRound."""
-    standing = progress.read(store.engine).get(study)
+    standing = store.ledger.progress().get(study)
     if standing is None:
         raise UnknownRound(f"the store has no study {study}")
     loaded = store.load_study(study)
@@ -94,16 +82,16 @@ def read(store: Store, study: str) -> History:
         resolved=ResolvedRound.model_validate(loaded.user_attrs[ROUND_ATTRIBUTE]),
         progress=standing,
         trials=loaded.get_trials(deepcopy=False),
-        workers=read_workers(store.engine, study),
-        failures=progress.read_failures(store.engine, study),
-        active=read_active(store.engine, study),
+        workers=store.ledger.workers(study),
+        failures=store.ledger.failures(study),
+        active=store.ledger.active_seconds(study),
     )
 
 
 def local_studies(store: Store) -> dict[str, Progress]:
     """The studies that ran on this machine by name, each at its newest round."""
     found: dict[str, Progress] = {}
-    for standing in sorted(progress.read(store.engine).values(), key=lambda p: p.started_at):
+    for standing in sorted(store.ledger.progress().values(), key=lambda p: p.started_at):
         namespace, _, rest = standing.study.partition("/")
         if namespace == LOCAL:
             found[rest.split("/")[0]] = standing
@@ -120,52 +108,6 @@ def choose(studies: Mapping[str, Progress], name: str | None) -> Progress:
         asked = "give the name of one study" if name is None else f"no study {name} in the store"
         raise WrongUse(f"{asked}; it holds {', '.join(sorted(studies))}")
     return studies[name]
-
-
-def read_running(engine: Engine, study: str) -> list[RunningTrial]:
-    """What each worker is at."""
-    rounds, trials, claims = tables.rounds, tables.trials, tables.claims
-    with translated(), engine.connect() as connection:
-        rows = connection.execute(
-            select(
-                trials.c.number, claims.c.worker, claims.c.attempts, trials.c.datetime_start, server_now().label("now")
-            )
-            .select_from(rounds.join(trials, trials.c.study_id == rounds.c.study_id))
-            .join(claims, claims.c.trial_id == trials.c.trial_id)
-            .where(rounds.c.study_name == study, trials.c.state == TrialState.RUNNING)
-            .order_by(trials.c.number)
-        ).all()
-    return [
-        RunningTrial(
-            row.number,
-            row.worker,
-            (row.now - row.datetime_start).total_seconds() if row.datetime_start else 0.0,
-            row.attempts,
-        )
-        for row in rows
-    ]
-
-
-def read_workers(engine: Engine, study: str) -> dict[int, str]:
-    """Who ran which trial."""
-    rounds, trials, claims = tables.rounds, tables.trials, tables.claims
-    with translated(), engine.connect() as connection:
-        rows = connection.execute(
-            select(trials.c.number, claims.c.worker)
-            .select_from(rounds.join(trials, trials.c.study_id == rounds.c.study_id))
-            .join(claims, claims.c.trial_id == trials.c.trial_id)
-            .where(rounds.c.study_name == study)
-        )
-        return {row.number: row.worker for row in rows}
-
-
-def read_active(engine: Engine, study: str) -> float:
-    """Seconds that the round has run, without its pauses."""
-    with translated(), engine.connect() as connection:
-        row = connection.execute(
-            select(tables.rounds, server_now().label("now")).where(tables.rounds.c.study_name == study)
-        ).one()
-        return active_seconds(row)
 
 
 def metrics_of(trial: FrozenTrial, history: History) -> dict[str, float]:
@@ -186,7 +128,7 @@ def rows(history: History, trials: Sequence[FrozenTrial]) -> list[dict[str, Any]
             "trial": trial.number,
             "state": trial.state.name.capitalize() if trial.state is not TrialState.FAIL else "Failed",
             "worker": history.workers.get(trial.number),
-            "seconds": round(trial.duration.total_seconds(), 3) if trial.duration else None,
+            "seconds": round(trial.duration.total_seconds(), 3) if trial.duration is not None else None,
             "metrics": metrics_of(trial, history),
             "feasible": feasible(trial) if trial.state is TrialState.COMPLETE else None,
             "parameters": dict(trial.params),

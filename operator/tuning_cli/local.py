@@ -13,10 +13,10 @@ from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
-from tuning_cli import database, history, studyfile
+from tuning_cli import database, studyfile
 from tuning_cli.database import Database
 from tuning_cli.display import Display
-from tuning_cli.history import LOCAL, RunningTrial
+from tuning_cli.history import LOCAL
 from tuning_cli.snapshot import BestView, Pace, Snapshot, WorkerView, time_left
 from tuning_cli.studyfile import StudyFile
 from tuning_cli.supervisor import (
@@ -31,9 +31,9 @@ from tuning_cli.supervisor import (
     threads_each,
     worker_names,
 )
-from tuning_store import claims, progress, rounds
+from tuning_store import rounds
 from tuning_store.exceptions import StoreUnavailable
-from tuning_store.progress import Progress
+from tuning_store.progress import Progress, RunningTrial
 from tuning_store.rounds import Ownership
 from tuning_store.storage import Store
 from tuning_study import results, space
@@ -125,12 +125,12 @@ def run(
     """Start or go on with the study, until its round is over or somebody stops it."""
     resolved = resolved_round(study)
     study_id = prepare(store, resolved, display.note)
-    standing = progress.read(store.engine)[resolved.study]
+    standing = store.ledger.progress()[resolved.study]
     if standing.over is not None:
         return Outcome(Ending.OVER, resolved.study)
-    rounds.set_paused(store.engine, resolved.study, False)
+    store.ledger.set_paused(resolved.study, False)
     # The lock on the folder says that no other run of it is alive, so whatever is running was left by a dead one.
-    claims.put_back_lost(store.engine, study_id, silent=timedelta(0))
+    store.ledger.put_back_lost(study_id, silent=timedelta(0))
     supervisor = Supervisor(
         worker_names(workers),
         environment(
@@ -160,9 +160,9 @@ def prepare(store: Store, resolved: ResolvedRound, note: Callable[[str], object]
     study_id = rounds.start(
         store, resolved, digest=resolved.uid, budget=spec.budget, keeper=Ownership(LOCAL), points=points
     )
-    rounds.set_budget(store.engine, resolved.study, spec.budget)
+    store.ledger.set_budget(resolved.study, spec.budget)
     # What could not run may run now: a package installed, a function corrected. Only a new try can tell.
-    rounds.reopen(store.engine, resolved.study)
+    store.ledger.reopen(resolved.study)
     return study_id
 
 
@@ -200,7 +200,7 @@ class LocalRun:
 
     def until_over(self) -> Outcome:
         study = self._resolved.study
-        self._streak.finished = self._finished(progress.read(self._store.engine)[study])
+        self._streak.finished = self._finished(self._store.ledger.progress()[study])
         deadline: float | None = None  # for workers to end by themselves
         self._supervisor.start()
         try:
@@ -241,15 +241,15 @@ class LocalRun:
                 return
 
     def _settle(self, ended: Ended) -> None:
-        engine, name, study = self._store.engine, ended.worker.name, self._resolved.study
-        running = [trial for trial in history.read_running(engine, study) if trial.worker == name]
+        ledger, name, study = self._store.ledger, ended.worker.name, self._resolved.study
+        running = [trial for trial in ledger.running(study) if trial.worker == name]
         verdict = judge(ended.code, max((trial.attempts for trial in running), default=0))
         if verdict.fate is Fate.FAILED:
-            numbers = claims.fail_running(engine, self._study_id, name, verdict.reason)
+            numbers = ledger.fail_running(self._study_id, name, verdict.reason)
             self._crashed_by_worker += len(numbers)
         else:
-            numbers = claims.give_back(engine, self._study_id, name, killed=verdict.crash)
-        standing = progress.read(engine)[study]
+            numbers = ledger.give_back(self._study_id, name, killed=verdict.crash)
+        standing = ledger.progress()[study]
         if standing.over is not None or (self._signals.stop and not verdict.crash):
             return
         self._streak.note(verdict.crash, self._finished(standing))
@@ -273,12 +273,12 @@ class LocalRun:
 
     def _put_to_rest(self) -> None:
         """Whatever is still running waits again, and the clock of budget.duration stands still."""
-        engine = self._store.engine
+        ledger = self._store.ledger
 
         def rest() -> None:
             for name in self._supervisor.names:
-                claims.give_back(engine, self._study_id, name)
-            rounds.set_paused(engine, self._resolved.study, True)
+                ledger.give_back(self._study_id, name)
+            ledger.set_paused(self._resolved.study, True)
 
         with suppress(StoreUnavailable):  # the next start puts back what is running
             self._store.patience(rest)
@@ -314,18 +314,18 @@ class View:
         return self._standing
 
     def _read(self) -> None:
-        engine, study = self._store.engine, self._resolved.study
-        self._standing = progress.read(engine)[study]
-        self._running = history.read_running(engine, study)
+        ledger, study = self._store.ledger, self._resolved.study
+        self._standing = ledger.progress()[study]
+        self._running = ledger.running(study)
         if self._standing.duration is not None:
-            self._active = history.read_active(engine, study)
+            self._active = ledger.active_seconds(study)
         if self._standing.counts.complete != self._best_at:
             self._best_at = self._standing.counts.complete
             self._best = self._read_best()
 
     def _read_best(self) -> BestView | None:
         objectives = self._resolved.spec.objectives
-        found = results.best(objectives, progress.read_candidates(self._store.engine, self._resolved.study))
+        found = results.best(objectives, self._store.ledger.candidates(self._resolved.study))
         if found is None:
             return None
         storage = self._store.storage

@@ -7,14 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect
-
 from tuning_cli import database, history
 from tuning_cli.exceptions import ClusterError, CommandError, WrongUse
 from tuning_cli.history import History
-from tuning_store import address, tables
+from tuning_store import address
 from tuning_store.exceptions import UnknownRound
 from tuning_store.storage import Store
+from tuning_store.urls import is_redis
 
 if TYPE_CHECKING:
     from tuning_cli.cluster import Cluster
@@ -44,7 +43,7 @@ def local_store(where: Where) -> Iterator[Store]:
         database.database(database.FOLDER, where.storage) as found,
         database.opened(found) as store,
     ):
-        if not inspect(store.engine).has_table(tables.rounds.name):
+        if not store.ledger.exists():
             raise WrongUse(f"{found.kind} holds no study: start one with `tuning run FILE`")
         yield store
 
@@ -88,6 +87,8 @@ def store_url(where: Where) -> Iterator[str]:
         return
     if where.storage is not None:
         database.checked(where.storage)
+        if is_redis(where.storage):
+            raise WrongUse("--storage: a Redis is saved by its own means; `redis-cli --rdb FILE` makes a copy")
     with database.database(database.FOLDER, where.storage) as found:
         yield found.url
 

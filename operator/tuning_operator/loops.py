@@ -5,6 +5,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -89,7 +90,8 @@ class Loops:
             loop = None
         if loop is None:
             loop = self._loops[key] = _Loop(uid)
-            loop.task = asyncio.create_task(self._run(key, loop), name="/".join(key))
+            # In a context of its own: the event's would keep all that kopf knew of the event for as long as the task.
+            loop.task = asyncio.create_task(self._run(key, loop), name="/".join(key), context=Context())
         loop.wake.set()
 
     def _end(self, key: Key) -> None:

@@ -26,7 +26,7 @@ from tuning_study.spec import TuningStudySpec
 from tuning_study.status import Best, MetricValue, ParameterValue, Pareto, TuningStudyStatus
 
 VERSIONS = {name: importlib.metadata.version(name) for name in ("tuning-operator", "optuna")}
-_FRESH = 1.0  # seconds that a reading of the store may be old
+_FRESH = 0.7  # seconds that a reading of the store may be old
 
 
 @dataclass

@@ -32,6 +32,7 @@ _QUIET: dict[str, Any] = {
     "pareto": True,
     "phase": True,
 }
+_UNREAD = TuningStudyStatus()
 _AFTER_ACTIONS = timedelta(seconds=0.2)
 _AT_REST = {"Suspended", "Complete", "Failed"}  # few changes are left, and the last of each must show
 _MIN_PAUSE, _MAX_PAUSE, _SHARE_OF_AGE = timedelta(seconds=5), timedelta(seconds=60), 0.2
@@ -52,10 +53,15 @@ class Reconciler:
         namespace_ends: bool = False,
     ) -> timedelta:
         """Bring one study a step further. Returns when to look again if nothing happens."""
-        study = memory.study = read_study(body, memory.study)
+        study = read_study(body, memory.study)
+        memory.study = replace(study, status=_UNREAD)  # its spec is what costs time to read again
         if memory.status is not None and study.version < memory.version:  # the watch lags behind what we wrote
             study = replace(study, status=memory.status, version=memory.version)
+        else:
+            memory.status = None
         job = _newer(jobs.get(names.round_name(study.name, max(1, study.status.round))), memory.job)
+        if job is not memory.job:
+            memory.job = None
         due = _progress_is_due(study.status, memory)
         observed, location = await self._observer.observe(study, job, memory, results=due)
         observed = replace(observed, namespace_ends=namespace_ends)

@@ -33,7 +33,7 @@ class Settings:
     """Serves /metrics, /healthz and /readyz."""
     resync: timedelta = timedelta(seconds=30)
     """Every study is looked at this often even if nothing seems to happen; heals lost events."""
-    poll: timedelta = timedelta(seconds=2)
+    poll: timedelta = timedelta(seconds=1)
     """A study that runs is looked at this often; its progress is in the store, which sends no events."""
 
 

@@ -203,6 +203,8 @@ class Stores:
                 f"spec.storage: key {key!r} of Secret {name!r} is not a URL; write "
                 "postgresql://USER:PASSWORD@HOST/DATABASE, with %-escapes for what is special in URLs"
             ) from None
+        if not address.is_postgresql(url):
+            raise SecretUnusable(f"spec.storage: key {key!r} of Secret {name!r}: {address.ONLY_POSTGRESQL}")
         if url not in self._boards:
             try:
                 await self.call(schema.create, url)

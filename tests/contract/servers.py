@@ -78,5 +78,14 @@ def mariadb(folder: Path) -> Iterator[str]:
         yield f"mysql://root@127.0.0.1:{port}"
 
 
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """A Redis that keeps nothing; its URL names no database."""
+    server, port = program("redis-server", "redis-server"), free_port()
+    command = [server, *("--port", str(port)), *("--bind", "127.0.0.1"), *("--dir", str(folder)), *("--save", "")]
+    with running([*command, "--databases", "1000"], folder / "log", lambda: await_port(port)):
+        yield f"redis://127.0.0.1:{port}"
+
+
 def await_port(port: int) -> None:
     socket.create_connection(("127.0.0.1", port), timeout=1).close()

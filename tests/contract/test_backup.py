@@ -192,23 +192,21 @@ def test_a_namespaces_login_restores_beside_what_is_there(postgres_url: str, emp
     store.close()
 
 
-def test_a_study_of_this_machine_moves_between_kinds_of_database(
-    store_url: str, empty_url: str, tmp_path: Path
-) -> None:
-    schema.create(store_url)
-    store = open_store(store_url)
+def test_a_study_of_this_machine_moves_between_kinds_of_database(sql_url: str, empty_url: str, tmp_path: Path) -> None:
+    schema.create(sql_url)
+    store = open_store(sql_url)
     start_round(store, make_round(namespace="local"))
     name = make_round(namespace="local").study
     fill(store, name)
     store.close()
 
-    write(store_url, tmp_path / "there")
+    write(sql_url, tmp_path / "there")
     restore(empty_url, tmp_path / "there")
     write(empty_url, tmp_path / "back")
     target = f"sqlite:///{tmp_path / 'target.sqlite'}"
     restore(target, tmp_path / "back")
 
-    assert read(target, name) == read(store_url, name) == read(empty_url, name)
+    assert read(target, name) == read(sql_url, name) == read(empty_url, name)
 
 
 def test_a_study_that_is_there_already_is_not_touched(postgres_url: str, empty_url: str, tmp_path: Path) -> None:

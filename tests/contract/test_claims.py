@@ -1,11 +1,10 @@
-"""Who runs which trial: exact under any number of workers, on both databases."""
+"""Who runs which trial: exact under any number of workers, on every kind of store."""
 
 import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import optuna
 import pytest
@@ -14,9 +13,9 @@ from optuna.trial import TrialState
 from sqlalchemy import update
 
 from builders import make_round
-from tuning_store import claims, progress, rounds
 from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost, UnknownRound
+from tuning_store.journal import RedisLedger, RedisStorage, Round, seen_key
 from tuning_store.storage import Store, open_store
 from tuning_store.tables import rounds as round_table
 from tuning_store.tables import workers
@@ -44,7 +43,7 @@ def finish(store: Store, taken: Claimed, worker: str = "w-0", state: TrialState 
 
 
 def counts(store: Store) -> Counts:
-    return progress.read(store.engine)[STUDY].counts
+    return store.ledger.progress()[STUDY].counts
 
 
 def trials(store: Store) -> list[optuna.trial.FrozenTrial]:
@@ -117,7 +116,7 @@ class TestAnEnd:
     ) -> None:
         study = begin()
         taken = take(store, study)
-        claims.give_back(store.engine, study, "w-0")
+        store.ledger.give_back(study, "w-0")
         with pytest.raises(ClaimLost):
             finish(store, taken)
         again = take(store, study, "w-1")
@@ -141,18 +140,18 @@ class TestAnEnd:
         study = begin(budget={"trials": 3})
         first, late = take(store, study), take(store, study, "late")
         finish(store, first)
-        rounds.set_budget(store.engine, STUDY, Budget(trials=1))
+        store.ledger.set_budget(STUDY, Budget(trials=1))
         assert finish(store, late, "late", state) is False
         assert counts(store) == Counts(complete=1, waiting=1)
         assert trials(store)[1].values is None
-        rounds.set_budget(store.engine, STUDY, Budget(trials=3))
+        store.ledger.set_budget(STUDY, Budget(trials=3))
         assert take(store, study, "w-1").number == late.number
 
     def test_as_a_failure_counts_however_low_the_budget(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"trials": 3})
         first, late = take(store, study), take(store, study, "late")
         finish(store, first)
-        rounds.set_budget(store.engine, STUDY, Budget(trials=1))
+        store.ledger.set_budget(STUDY, Budget(trials=1))
         assert finish(store, late, "late", FAIL)
 
     @pytest.mark.parametrize("value", [float("inf"), float("-inf")])
@@ -167,7 +166,7 @@ class TestAnEnd:
         taken = take(mine, study)
         loaded = mine.load_study(STUDY)
         loaded.get_trials()
-        claims.give_back(store.engine, study, "w-0")
+        store.ledger.give_back(study, "w-0")
         take(store, study, "w-1")
         with pytest.raises(ClaimLost):
             mine.storage.set_trial_state_values(taken.trial_id, COMPLETE, [1.0])
@@ -177,6 +176,11 @@ class TestAnEnd:
 
 class TestALostWorker:
     def go_silent(self, store: Store, worker: str, seconds: float) -> None:
+        if isinstance(store.ledger, RedisLedger):
+            key = seen_key(store.ledger.find(STUDY))
+            seen = datetime.fromisoformat(store.ledger.redis.hget(key, worker).decode())
+            store.ledger.redis.hset(key, worker, (seen - timedelta(seconds=seconds)).isoformat())
+            return
         with store.engine.begin() as connection:
             seen = connection.execute(workers.select().where(workers.c.worker == worker)).one().seen_at
             earlier = seen - timedelta(seconds=seconds)
@@ -186,8 +190,8 @@ class TestALostWorker:
         study = begin()
         finish(store, take(store, study))
         mine, others = take(store, study), take(store, study, "w-1")
-        assert claims.give_back(store.engine, study, "w-0") == [mine.number]
-        assert claims.give_back(store.engine, study, "w-0") == []
+        assert store.ledger.give_back(study, "w-0") == [mine.number]
+        assert store.ledger.give_back(study, "w-0") == []
         assert counts(store) == Counts(complete=1, running=1, waiting=1)
         assert finish(store, others, "w-1")
 
@@ -200,8 +204,8 @@ class TestALostWorker:
         self.go_silent(store, "dead", 100)
         self.go_silent(store, "known", 100)
         silent = timedelta(seconds=60)
-        assert claims.put_back_lost(store.engine, study, silent=silent, alive=["known"]) == [0, 3]
-        assert claims.put_back_lost(store.engine, study, silent=silent, alive=["known"]) == []
+        assert store.ledger.put_back_lost(study, silent=silent, alive=["known"]) == [0, 3]
+        assert store.ledger.put_back_lost(study, silent=silent, alive=["known"]) == []
         assert counts(store) == Counts(running=2, waiting=2)
 
     def test_that_beats_again_is_alive(self, store: Store, begin: StartRound) -> None:
@@ -210,7 +214,7 @@ class TestALostWorker:
         take(store, study)
         self.go_silent(store, "w-0", 100)
         assert store.as_worker("w-0").beat(study) is None
-        assert claims.put_back_lost(store.engine, study, silent=timedelta(seconds=60)) == []
+        assert store.ledger.put_back_lost(study, silent=timedelta(seconds=60)) == []
 
     def test_keeps_the_parameters_of_its_trial_for_the_next(
         self, store: Store, store_url: str, begin: StartRound
@@ -223,7 +227,7 @@ class TestALostWorker:
             loaded = mine.load_study(STUDY)
             loaded.get_trials(deepcopy=False)
             drawn.append(optuna.Trial(loaded, taken.trial_id).suggest_float("x", 0, 1))
-            claims.give_back(mine.engine, study, worker)
+            mine.ledger.give_back(study, worker)
             mine.close()
         assert drawn[0] == drawn[1]
 
@@ -231,9 +235,9 @@ class TestALostWorker:
         study = begin()
         take(store, study)
         reason = 'OOMKilled: "raise" the limit'
-        assert claims.fail_running(store.engine, study, "w-0", reason) == [0]
-        assert claims.fail_running(store.engine, study, "w-0", reason) == []
-        assert progress.read_failures(store.engine, STUDY) == [(reason, 1)]
+        assert store.ledger.fail_running(study, "w-0", reason) == [0]
+        assert store.ledger.fail_running(study, "w-0", reason) == []
+        assert store.ledger.failures(STUDY) == [(reason, 1)]
         assert counts(store) == Counts(failed=1)
 
 
@@ -241,21 +245,21 @@ class TestTheRoundAsAWhole:
     def test_stops_for_all_workers_with_the_first_reason(self, store: Store, begin: StartRound) -> None:
         study = begin()
         running = take(store, study)
-        claims.stop(store.engine, study, Over.GOAL_REACHED, "trial 0 reached it")
-        claims.stop(store.engine, study, Over.REJECTED, "too late")
+        store.ledger.stop(study, Over.GOAL_REACHED, "trial 0 reached it")
+        store.ledger.stop(study, Over.REJECTED, "too late")
         assert store.as_worker("w-1").claim(study) is Claim.OVER
         assert store.as_worker("w-1").beat(study) is Over.GOAL_REACHED
-        assert progress.read(store.engine)[STUDY].detail == "trial 0 reached it"
+        assert store.ledger.progress()[STUDY].detail == "trial 0 reached it"
         assert finish(store, running), "a result within the budget still counts"
 
     def test_takes_no_trials_while_it_is_paused(self, store: Store, begin: StartRound) -> None:
         study = begin()
         running = take(store, study)
-        rounds.set_paused(store.engine, STUDY, True)
-        rounds.set_paused(store.engine, STUDY, True)
+        store.ledger.set_paused(STUDY, True)
+        store.ledger.set_paused(STUDY, True)
         assert store.as_worker("w-1").claim(study) is Claim.WAIT
         assert finish(store, running)
-        rounds.set_paused(store.engine, STUDY, False)
+        store.ledger.set_paused(STUDY, False)
         assert isinstance(store.as_worker("w-0").claim(study), Claimed)
 
     def test_ends_when_its_time_is_used(self, store: Store, begin: StartRound) -> None:
@@ -268,28 +272,38 @@ class TestTheRoundAsAWhole:
     def test_time_in_a_pause_does_not_count(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"duration": "1h"})
         assert isinstance(store.as_worker("w-0").claim(study), Claimed)
-        rounds.set_paused(store.engine, STUDY, True)
+        store.ledger.set_paused(STUDY, True)
         self.move_start(store, hours=-2, paused=True)
         assert store.as_worker("w-0").beat(study) is None
-        rounds.set_paused(store.engine, STUDY, False)
+        store.ledger.set_paused(STUDY, False)
         assert store.as_worker("w-0").beat(study) is None
         self.move_start(store, hours=-1)
         assert store.as_worker("w-0").beat(study) is Over.DURATION_USED
 
     def test_time_before_the_first_trial_does_not_count(self, store: Store, begin: StartRound) -> None:
         study = begin(budget={"duration": "1s"})
-        with store.engine.begin() as connection:
-            made = connection.execute(round_table.select()).one().started_at
-            connection.execute(update(round_table).values(started_at=made - timedelta(hours=1)))
+        if isinstance(store.storage, RedisStorage):
+            store.storage.change(study, lambda moment: move(moment.round, ["started_at"], hours=-1))
+        else:
+            with store.engine.begin() as connection:
+                made = connection.execute(round_table.select()).one().started_at
+                connection.execute(update(round_table).values(started_at=made - timedelta(hours=1)))
         assert isinstance(store.as_worker("w-0").claim(study), Claimed)
 
     def move_start(self, store: Store, hours: int, paused: bool = False) -> None:
+        names = ["first_claim_at", *(["paused_at"] if paused else [])]
+        if isinstance(store.storage, RedisStorage):
+            store.storage.change(store.ledger.find(STUDY), lambda moment: move(moment.round, names, hours))
+            return
         with store.engine.begin() as connection:
             row = connection.execute(round_table.select()).one()
-            moved: dict[str, Any] = {"first_claim_at": row.first_claim_at + timedelta(hours=hours)}
-            if paused:
-                moved["paused_at"] = row.paused_at + timedelta(hours=hours)
+            moved = {name: getattr(row, name) + timedelta(hours=hours) for name in names}
             connection.execute(update(round_table).values(**moved))
+
+
+def move(round: Round, names: list[str], hours: int) -> None:
+    for name in names:
+        setattr(round, name, getattr(round, name) + timedelta(hours=hours))
 
 
 def _work(url: str, study: int, worker: str) -> Counter[str]:
@@ -325,7 +339,7 @@ def test_eight_workers_use_a_budget_of_200_exactly(store: Store, store_url: str,
     with ThreadPoolExecutor(8) as pool:
         shares = list(pool.map(lambda index: _work(store_url, study, f"w-{index}"), range(8)))
     done = sum(shares, Counter[str]())
-    now = progress.read(store.engine)[STUDY]
+    now = store.ledger.progress()[STUDY]
     assert done["used"] == now.counts.used == 200
     assert now.counts == Counts(
         complete=now.counts.complete, pruned=now.counts.pruned, failed=done["failed"], running=0, waiting=0

@@ -24,7 +24,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from builders import make_round
-from tuning_store import claims, progress, rounds, schema
+from tuning_store import schema
 from tuning_store.claims import MOST_ATTEMPTS, Claimed
 from tuning_store.exceptions import ClaimLost, translated
 from tuning_store.postgres.link import Link
@@ -118,7 +118,6 @@ class Round(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.store = open_store(self.url)
-        self.engine = self.store.engine
         self.workers: dict[str, Store] = {name: self.store.as_worker(name) for name in NAMES}
         self.known: dict[str, Claimed] = {}  # what each worker thinks it runs, rightly or not
 
@@ -177,7 +176,7 @@ class Round(RuleBasedStateMachine):
     @rule(worker=WORKERS)
     def brought_down(self, worker: str) -> None:
         number = self.model.runs.get(worker)
-        assert claims.fail_running(self.engine, self.study, worker, "OOM") == ([] if number is None else [number])
+        assert self.store.ledger.fail_running(self.study, worker, "OOM") == ([] if number is None else [number])
         if number is not None:
             self.model.end(worker, "FAIL")
 
@@ -186,23 +185,23 @@ class Round(RuleBasedStateMachine):
         """No worker ever beats here, so that those not known to be alive are dead."""
         dead = [worker for worker in list(self.model.runs) if worker not in alive]
         expected = sorted(number for worker in dead for number in self.model.lose(worker))
-        found = claims.put_back_lost(self.engine, self.study, silent=timedelta(seconds=60), alive=sorted(alive))
+        found = self.store.ledger.put_back_lost(self.study, silent=timedelta(seconds=60), alive=sorted(alive))
         assert found == expected
 
     @rule(trials=st.integers(1, 8), failed=st.integers(1, 5))
     def change_budget(self, trials: int, failed: int) -> None:
-        rounds.set_budget(self.engine, self.name, Budget(trials=trials, failed_trials=failed))
+        self.store.ledger.set_budget(self.name, Budget(trials=trials, failed_trials=failed))
         self.model.target, self.model.failed_allowed = trials, failed
 
     @rule(paused=st.booleans())
     def pause(self, paused: bool) -> None:
-        rounds.set_paused(self.engine, self.name, paused)
+        self.store.ledger.set_paused(self.name, paused)
         self.model.paused = paused
 
     @precondition(lambda self: hasattr(self, "model"))
     @invariant()
     def the_store_agrees(self) -> None:
-        found = progress.read(self.engine)[self.name]
+        found = self.store.ledger.progress()[self.name]
         model = self.model
         assert found.counts == Counts(
             *(model.count(state) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"))
@@ -244,6 +243,10 @@ class DisconnectingRound(Round):
 
 def test_sqlite_agrees_with_the_model(tmp_path: Path) -> None:
     _agrees(Round, f"sqlite:///{tmp_path / 'store.sqlite'}")
+
+
+def test_redis_agrees_with_the_model(redis_url: str) -> None:
+    _agrees(Round, redis_url)
 
 
 def test_mariadb_agrees_with_the_model(mariadb_url: str) -> None:

@@ -6,7 +6,6 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from builders import make_round
-from tuning_store import claims, progress
 from tuning_store.claims import Claimed
 from tuning_store.storage import Store
 from tuning_study.results import FAILURE_ATTRIBUTE
@@ -28,12 +27,12 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
-def test_a_text_is_read_back_as_it_was_stored(store: Store, begin: StartRound, text: str) -> None:
-    if store.engine.dialect.name in ("mysql", "mariadb") and len(text) > 65_535:
+def test_a_text_is_read_back_as_it_was_stored(store: Store, store_url: str, begin: StartRound, text: str) -> None:
+    if store_url.startswith("mysql") and len(text) > 65_535:
         pytest.skip("Optuna keeps choices in a TEXT, which holds 64 KiB there")
     study_id = begin()
     mine = store.as_worker("w-0")
-    claimed = claims.claim(store.engine, study_id, "w-0")
+    claimed = mine.claim(study_id)
     assert isinstance(claimed, Claimed)
     mine.storage.get_all_trials(study_id)  # as a worker does before
     choices = CategoricalDistribution((text, "other"))
@@ -48,4 +47,4 @@ def test_a_text_is_read_back_as_it_was_stored(store: Store, begin: StartRound, t
     assert trial.params == {"kind": text}
     assert trial.user_attrs == {FAILURE_ATTRIBUTE: text}
     assert trial.system_attrs["note"] == {"text": text}
-    assert progress.read_failures(store.engine, make_round().study) == [(text, 1)]
+    assert store.ledger.failures(make_round().study) == [(text, 1)]

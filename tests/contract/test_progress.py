@@ -10,9 +10,9 @@ from sqlalchemy import create_engine, event
 from builders import MAXIMIZE, MINIMIZE, make_round
 from tuning_operator.observe import _describe
 from tuning_operator.stores import Location
-from tuning_store import claims, schema, tenants
+from tuning_store import schema, tenants
 from tuning_store.claims import Claimed
-from tuning_store.progress import read, read_candidates, read_failures
+from tuning_store.progress import read, read_candidates
 from tuning_store.storage import Store, open_store
 from tuning_store.urls import driver_url
 from tuning_study.budget import Counts, Over
@@ -35,7 +35,7 @@ def run_one(
     failure: str | None = None,
 ) -> int:
     """One trial that completes with `values`, or fails; returns its id."""
-    study = progress_id(store, resolved)
+    study = store.ledger.find(resolved.study)
     taken = store.as_worker(worker).claim(study)
     assert isinstance(taken, Claimed)
     store.load_study(resolved.study).get_trials()
@@ -48,15 +48,9 @@ def run_one(
     return taken.trial_id
 
 
-def progress_id(store: Store, resolved: ResolvedRound) -> int:
-    from tuning_store.rounds import find
-
-    return find(store.engine, resolved.study)
-
-
 def test_a_round_that_was_just_started_has_no_trials(store: Store) -> None:
     start_round(store, ONE)
-    found = read(store.engine)[ONE.study]
+    found = store.ledger.progress()[ONE.study]
     assert (found.counts, found.shares, found.over, found.last_finished_at) == (Counts(), {}, None, None)
     assert (found.owner, found.retain, found.schema) == ("cluster", False, None)
 
@@ -66,20 +60,20 @@ def test_counts_are_by_state_and_shares_by_worker(store: Store) -> None:
     run_one(store, ONE, [0.5], worker="a")
     run_one(store, ONE, worker="b", failure="no metric")
     store.as_worker("b").claim(study)
-    found = read(store.engine)[ONE.study]
+    found = store.ledger.progress()[ONE.study]
     assert found.counts == Counts(complete=1, failed=1, running=1, waiting=1)
     assert found.shares == {"a": Counts(complete=1), "b": Counts(failed=1, running=1)}
     assert found.last_finished_at is not None and found.last_finished_at >= found.started_at
 
 
-def test_many_rounds_cost_one_statement(store: Store) -> None:
+def test_many_rounds_cost_one_statement(sql_store: Store) -> None:
     many = [make_round(number=number) for number in range(1, 13)]
     for resolved in many:
-        start_round(store, resolved)
-    run_one(store, many[3], [0.5])
+        start_round(sql_store, resolved)
+    run_one(sql_store, many[3], [0.5])
     statements: list[str] = []
-    event.listen(store.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
-    found = read(store.engine)
+    event.listen(sql_store.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    found = sql_store.ledger.progress()
     assert set(found) == {resolved.study for resolved in many}
     assert [name for name, entry in found.items() if entry.counts.complete] == [many[3].study]
     assert len([text for text in statements if "tuning_rounds" in text]) == 1
@@ -108,14 +102,14 @@ def test_several_schemas_are_read_together(postgres_url: str) -> None:
     engine.dispose()
 
 
-def test_no_schemas_are_no_rounds(store: Store) -> None:
-    assert read(store.engine, []) == {}
+def test_no_schemas_are_no_rounds(sql_store: Store) -> None:
+    assert read(sql_store.engine, []) == {}
 
 
 def test_how_a_round_ended_is_told(store: Store) -> None:
     study = start_round(store, ONE)
-    claims.stop(store.engine, study, Over.GOAL_REACHED, "trial 3 reached it")
-    found = read(store.engine)[ONE.study]
+    store.ledger.stop(study, Over.GOAL_REACHED, "trial 3 reached it")
+    found = store.ledger.progress()[ONE.study]
     assert (found.over, found.detail) == (Over.GOAL_REACHED, "trial 3 reached it")
 
 
@@ -124,7 +118,7 @@ def test_candidates_have_their_values_in_the_order_of_the_objectives(store: Stor
     run_one(store, TWO_OBJECTIVES, [0.9, 5.0])
     run_one(store, TWO_OBJECTIVES, failure="x")
     run_one(store, TWO_OBJECTIVES, [float("inf"), float("-inf")])
-    assert read_candidates(store.engine, TWO_OBJECTIVES.study) == [
+    assert store.ledger.candidates(TWO_OBJECTIVES.study) == [
         Candidate(0, (0.9, 5.0)),
         Candidate(2, (float("inf"), float("-inf"))),
     ]
@@ -134,7 +128,7 @@ def test_candidates_have_their_values_in_the_order_of_the_objectives(store: Stor
 def test_a_candidate_is_feasible_up_to_zero(store: Store, violation: float, feasible: bool) -> None:
     start_round(store, ONE)
     run_one(store, ONE, [0.5], violation=violation)
-    assert read_candidates(store.engine, ONE.study) == [Candidate(0, (0.5,), feasible)]
+    assert store.ledger.candidates(ONE.study) == [Candidate(0, (0.5,), feasible)]
 
 
 def test_failures_are_counted_by_reason_the_most_frequent_first(store: Store) -> None:
@@ -142,7 +136,7 @@ def test_failures_are_counted_by_reason_the_most_frequent_first(store: Store) ->
     for reason in ("rare", "often", "often", 'with "quotes" → é'):
         run_one(store, ONE, failure=reason)
     run_one(store, ONE, [0.5], failure="an attempt that was repeated")
-    found = read_failures(store.engine, ONE.study)
+    found = store.ledger.failures(ONE.study)
     assert found[0] == ("often", 2)
     assert sorted(found[1:]) == [("rare", 1), ('with "quotes" → é', 1)]
 

@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from optuna.study._frozen import FrozenStudy
 from sqlalchemy import MetaData, func, select
 
 from builders import MAXIMIZE, MINIMIZE, make_round
-from tuning_store import claims, progress, rounds
+from tuning_store import rounds
 from tuning_store.claims import Claimed
 from tuning_store.exceptions import UnknownRound
+from tuning_store.journal import RedisLedger
 from tuning_store.rounds import ROUND_ATTRIBUTE
 from tuning_store.storage import Store
 from tuning_study.budget import Counts, Over
@@ -21,7 +23,10 @@ STUDY = make_round().study
 
 
 def rows(store: Store) -> dict[str, int]:
-    """How many rows each table holds, those of Alembic left out."""
+    """How many rows each table holds, those of Alembic left out; of a Redis, what its journal and our keys say."""
+    if isinstance(store.ledger, RedisLedger):
+        held = {study.study_name: len(store.storage.get_all_trials(study._study_id)) for study in studies(store)}
+        return held | {"keys": len(store.ledger.redis.keys("tuning:*"))}
     metadata = MetaData()
     metadata.reflect(store.engine)
     with store.engine.connect() as connection:
@@ -30,6 +35,10 @@ def rows(store: Store) -> dict[str, int]:
             for name, table in metadata.tables.items()
             if name not in ("alembic_version", "version_info")
         }
+
+
+def studies(store: Store) -> list[FrozenStudy]:
+    return store.storage.get_all_studies()
 
 
 def test_a_round_is_an_optuna_study_that_explains_itself(store: Store) -> None:
@@ -46,7 +55,7 @@ def test_starting_again_changes_nothing(store: Store, begin: StartRound) -> None
     before = rows(store)
     assert begin(points=({"x": 0.1},), budget={"trials": 99}) == first
     assert rows(store) == before
-    assert progress.read(store.engine)[STUDY].limits.trials == 3
+    assert store.ledger.progress()[STUDY].limits.trials == 3
 
 
 def test_a_start_that_was_cut_off_is_made_whole_by_the_next(
@@ -54,18 +63,18 @@ def test_a_start_that_was_cut_off_is_made_whole_by_the_next(
 ) -> None:
     points = ({"x": 0.1}, {"x": 0.2})
 
-    def killed(_: object) -> None:
+    def killed(*_: object) -> None:
         raise RuntimeError("the operator was killed")
 
     with monkeypatch.context() as cut:
-        cut.setattr(rounds, "_budget_columns", killed)
+        cut.setattr(type(store.ledger), "add", killed)
         with pytest.raises(RuntimeError):
             begin(points=points)
     with pytest.raises(UnknownRound):
-        rounds.find(store.engine, STUDY)
+        store.ledger.find(STUDY)
     study = begin(points=points)
-    assert rounds.find(store.engine, STUDY) == study
-    assert progress.read(store.engine)[STUDY].counts == Counts(waiting=2)
+    assert store.ledger.find(STUDY) == study
+    assert store.ledger.progress()[STUDY].counts == Counts(waiting=2)
 
 
 def test_given_points_wait_in_their_order_and_equal_ones_once(store: Store, begin: StartRound) -> None:
@@ -86,8 +95,8 @@ def test_a_budget_may_change_in_flight(
     store: Store, begin: StartRound, budget: Budget, trials: int | None, failed: int, duration: float | None
 ) -> None:
     begin()
-    rounds.set_budget(store.engine, STUDY, budget)
-    found = progress.read(store.engine)[STUDY]
+    store.ledger.set_budget(STUDY, budget)
+    found = store.ledger.progress()[STUDY]
     assert (found.limits.trials, found.limits.failed_trials, found.duration) == (trials, failed, duration)
 
 
@@ -95,31 +104,31 @@ def test_a_change_of_one_round_leaves_the_others(store: Store) -> None:
     first, second = make_round(number=1), make_round(number=2)
     for resolved in (first, second):
         start_round(store, resolved)
-    rounds.set_budget(store.engine, first.study, Budget(trials=1))
-    rounds.set_paused(store.engine, first.study, True)
-    rounds.set_retain(store.engine, first.study, True)
-    found = progress.read(store.engine)[second.study]
+    store.ledger.set_budget(first.study, Budget(trials=1))
+    store.ledger.set_paused(first.study, True)
+    store.ledger.set_retain(first.study, True)
+    found = store.ledger.progress()[second.study]
     assert (found.limits.trials, found.limits.paused, found.retain) == (10, False, False)
 
 
 def test_retention_may_change_in_flight(store: Store, begin: StartRound) -> None:
     begin(retain=True)
-    assert progress.read(store.engine)[STUDY].retain
-    rounds.set_retain(store.engine, STUDY, False)
-    assert not progress.read(store.engine)[STUDY].retain
+    assert store.ledger.progress()[STUDY].retain
+    store.ledger.set_retain(STUDY, False)
+    assert not store.ledger.progress()[STUDY].retain
 
 
 def test_a_dropped_round_leaves_no_row_in_any_table_and_its_neighbour_all(store: Store) -> None:
     def live(resolved: ResolvedRound) -> None:
         study = start_round(store, resolved, points=({"x": 0.1},))
-        claims.beat(store.engine, study, "w-0")
+        store.as_worker("w-0").beat(study)
         taken = store.as_worker("w-0").claim(study)
         assert isinstance(taken, Claimed)
         trial = store.load_study(resolved.study)
         trial.get_trials()
         store.storage.set_trial_user_attr(taken.trial_id, "a", 1)
         store.storage.set_trial_intermediate_value(taken.trial_id, 0, 0.5)
-        claims.stop(store.engine, study, Over.GOAL_REACHED, "")
+        store.ledger.stop(study, Over.GOAL_REACHED, "")
 
     neighbour, doomed = make_round("neighbour"), make_round("doomed")
     live(neighbour)

@@ -24,16 +24,16 @@ def tables(url: str) -> set[str]:
         engine.dispose()
 
 
-def test_eight_processes_at_once_make_one_schema(store_url: str) -> None:
+def test_eight_processes_at_once_make_one_schema(sql_url: str) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tuning_store.schema"])
     with ProcessPoolExecutor(8, mp_context=context) as pool:
-        assert list(pool.map(create, [store_url] * 8)) == ["made"] * 8
-    assert tables(store_url) >= OURS | {"studies", "trials", "alembic_version"}
+        assert list(pool.map(create, [sql_url] * 8)) == ["made"] * 8
+    assert tables(sql_url) >= OURS | {"studies", "trials", "alembic_version"}
 
 
-def test_making_it_again_changes_nothing(store_url: str) -> None:
-    schema.create(store_url)
-    before = tables(store_url)
-    schema.create(store_url)
-    assert tables(store_url) == before
+def test_making_it_again_changes_nothing(sql_url: str) -> None:
+    schema.create(sql_url)
+    before = tables(sql_url)
+    schema.create(sql_url)
+    assert tables(sql_url) == before

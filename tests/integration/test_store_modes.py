@@ -122,6 +122,16 @@ def test_a_secret_that_lacks_its_key_says_which_keys_it_has(studies: Studies, ku
     assert "has no key 'uri'; it has url" in study.message("StoreReady")
 
 
+def test_a_store_that_is_no_postgresql_is_refused(studies: Studies, kube: Kube) -> None:
+    put_url(kube, "my-redis", "redis://nobody@nowhere/0")
+    let_the_operator_read(kube, "my-redis")
+    study = studies(quick_study("own", storage={"secretName": "my-redis"}))
+
+    study.wait_for_condition("StoreReady", "False", "SecretUnusable")
+
+    assert "a cluster's studies live in PostgreSQL: write postgresql://" in study.message("StoreReady")
+
+
 def test_a_refused_password_is_told_and_starts_nothing(studies: Studies, kube: Kube, postgres: Postgres) -> None:
     put_url(kube, "my-postgres", postgres.url_of("postgres", "wrong"))
     let_the_operator_read(kube, "my-postgres")

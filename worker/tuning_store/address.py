@@ -5,14 +5,19 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from tuning_store.exceptions import StoreUnavailable
+from tuning_store.exceptions import StoreError, StoreUnavailable
 
 CERTIFICATE = "ca.crt"
 """Beside the URL's file, and in a Secret beside the URL's key: who signed the server's certificate."""
 
+ONLY_POSTGRESQL = "a cluster's studies live in PostgreSQL: write postgresql://USER:PASSWORD@HOST/DATABASE"
+
 
 def read(file: Path) -> str:
-    """The URL that stands in `file` now. Raises StoreUnavailable: what mounts the file may still be writing it."""
+    """The URL that stands in `file` now.
+
+    Raises StoreUnavailable, as what mounts the file may still be writing it, and StoreError for another database.
+    """
     try:
         url = file.read_text().strip()
         make_url(url)
@@ -20,8 +25,15 @@ def read(file: Path) -> str:
         raise StoreUnavailable(f"the store's URL cannot be read from {file}: {error.strerror}") from error
     except (ArgumentError, ValueError):  # whose text may quote the password
         raise StoreUnavailable(f"{file} does not hold a URL; write postgresql://USER:PASSWORD@HOST/DATABASE") from None
+    if not is_postgresql(url):
+        raise StoreError(f"{file} holds a {make_url(url).drivername}:// URL; {ONLY_POSTGRESQL}")
     certificate = file.parent / CERTIFICATE
     return trusting(url, certificate) if certificate.exists() else url
+
+
+def is_postgresql(url: str) -> bool:
+    """Whether a cluster may keep studies there: other stores have no tenants, and are for somebody's own machine."""
+    return make_url(url).get_backend_name() in ("postgresql", "postgres")
 
 
 def trusting(url: str, certificate: Path) -> str:

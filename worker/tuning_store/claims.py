@@ -50,7 +50,7 @@ def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:
     with _locked(engine, study_id) as (connection, row):
         _put_back_lost(connection, _running_of(connection, study_id, [worker]))
         counts = _counts(connection, study_id)
-        verdict = may_claim(counts, _limits(row))
+        verdict = may_claim(counts, limits_of(row))
         if verdict is not Claim.TAKE:
             return verdict
         if row.first_claim_at is None:
@@ -78,7 +78,7 @@ def finish(
             raise UpdateFinishedTrialError(f"trial {trial_id} is {found.state.name} already")
         if found.state is not TrialState.RUNNING or found.worker != worker:
             raise ClaimLost(f"trial {trial_id} is {found.state.name} and belongs to {found.worker}")
-        if state is not TrialState.FAIL and not result_counts(_counts(connection, study_id), _limits(row)):
+        if state is not TrialState.FAIL and not result_counts(_counts(connection, study_id), limits_of(row)):
             _set_state(connection, [trial_id], TrialState.WAITING)
             return False
         for objective, value in enumerate(values or ()):
@@ -149,7 +149,7 @@ def beat(engine: Engine, study_id: int, worker: str) -> Over | None:
         row = connection.execute(_round(study_id)).one_or_none()
         if row is None:
             raise UnknownRound(f"study {study_id} is no longer in the store")
-        return over(_counts(connection, study_id), _limits(row))
+        return over(_counts(connection, study_id), limits_of(row))
 
 
 def stop(engine: Engine, study_id: int, reason: Over, detail: str) -> None:
@@ -185,7 +185,7 @@ def _round(study_id: int) -> Any:
     return select(rounds, server_now().label("now")).where(rounds.c.study_id == study_id)
 
 
-def _limits(row: Row[Any]) -> Limits:
+def limits_of(row: Any) -> Limits:
     return Limits(
         trials=row.trials,
         failed_trials=row.failed_trials,

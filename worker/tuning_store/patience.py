@@ -1,10 +1,12 @@
 """How long an operation waits for a database that is away."""
 
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from optuna.storages import BaseStorage
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -55,3 +57,22 @@ class Patience:
             return True
         except BaseException:
             return False
+
+
+def waits_out_outages(*more: str) -> Callable[[type[R]], type[R]]:
+    """A storage whose every operation is repeated by its `_patience`: Optuna's own, and `more`."""
+
+    def decorate(storage: type[R]) -> type[R]:
+        for name in sorted({*BaseStorage.__abstractmethods__, *more}):
+            setattr(storage, name, _patient(getattr(storage, name)))
+        return storage
+
+    return decorate
+
+
+def _patient(operation: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(operation)
+    def wait_out(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._patience(lambda: operation(self, *args, **kwargs))
+
+    return wait_out

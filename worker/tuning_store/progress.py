@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from sqlalchemy import Column, Engine, Select, String, Table, cast, func, literal, select, union_all
 
 from tuning_store import tables
-from tuning_store.claims import _limits
+from tuning_store.claims import active_seconds, limits_of
 from tuning_store.exceptions import translated
 from tuning_store.tables import in_schema, server_now
 from tuning_study.budget import Counts, Limits, Over, over
@@ -46,6 +46,14 @@ class Progress:
     @property
     def over(self) -> Over | None:
         return over(self.counts, self.limits)
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    number: int
+    worker: str
+    seconds: float
+    attempts: int
 
 
 def read(engine: Engine, schemas: Sequence[str | None] = (None,)) -> dict[str, Progress]:
@@ -109,6 +117,52 @@ def read_failures(engine: Engine, study: str, schema: str | None = None) -> list
         return [(str(json.loads(reason)), number) for reason, number in rows]
 
 
+def read_running(engine: Engine, study: str) -> list[RunningTrial]:
+    """What each worker is at."""
+    rounds, trials, claims = tables.rounds, tables.trials, tables.claims
+    with translated(), engine.connect() as connection:
+        rows = connection.execute(
+            select(
+                trials.c.number, claims.c.worker, claims.c.attempts, trials.c.datetime_start, server_now().label("now")
+            )
+            .select_from(rounds.join(trials, trials.c.study_id == rounds.c.study_id))
+            .join(claims, claims.c.trial_id == trials.c.trial_id)
+            .where(rounds.c.study_name == study, trials.c.state == TrialState.RUNNING)
+            .order_by(trials.c.number)
+        ).all()
+    return [
+        RunningTrial(
+            row.number,
+            row.worker,
+            (row.now - row.datetime_start).total_seconds() if row.datetime_start else 0.0,
+            row.attempts,
+        )
+        for row in rows
+    ]
+
+
+def read_workers(engine: Engine, study: str) -> dict[int, str]:
+    """Who ran which trial."""
+    rounds, trials, claims = tables.rounds, tables.trials, tables.claims
+    with translated(), engine.connect() as connection:
+        rows = connection.execute(
+            select(trials.c.number, claims.c.worker)
+            .select_from(rounds.join(trials, trials.c.study_id == rounds.c.study_id))
+            .join(claims, claims.c.trial_id == trials.c.trial_id)
+            .where(rounds.c.study_name == study)
+        )
+        return {row.number: row.worker for row in rows}
+
+
+def read_active(engine: Engine, study: str) -> float:
+    """Seconds that the round has run, without its pauses."""
+    with translated(), engine.connect() as connection:
+        row = connection.execute(
+            select(tables.rounds, server_now().label("now")).where(tables.rounds.c.study_name == study)
+        ).one()
+        return active_seconds(row)
+
+
 def _grouped(schema: str | None, dialect: str) -> Any:
     """Rows of a round, a worker, a state and how many; PostgreSQL has counted those that are finished."""
     rounds, trials, claims = (in_schema(t, schema) for t in (tables.rounds, tables.trials, tables.claims))
@@ -170,7 +224,7 @@ def _progress(study: str, rows: Sequence[Any]) -> Progress:
         owner=row.owner,
         digest=row.digest,
         counts=_sum(rows),
-        limits=_limits(row),
+        limits=limits_of(row),
         duration=row.duration,
         detail=row.detail,
         retain=row.retain,

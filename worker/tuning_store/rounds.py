@@ -2,21 +2,24 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 
 from tuning_store.claims import active_seconds
 from tuning_store.exceptions import UnknownRound, translated
-from tuning_store.storage import Store
-from tuning_store.tables import claims, rounds, server_now, studies, workers
+from tuning_store.tables import claims, rounds, server_now, workers
 from tuning_study.budget import Over
 from tuning_study.round import ResolvedRound
 from tuning_study.space import Point
 from tuning_study.spec import Budget
+
+if TYPE_CHECKING:
+    from tuning_store.storage import Store
 
 ROUND_ATTRIBUTE = "tuning:round"  # study user attribute: the resolved round, so that the history explains itself
 
@@ -30,7 +33,7 @@ class Ownership:
 
 
 def start(
-    store: Store, resolved: ResolvedRound, *, digest: str, budget: Budget, keeper: Ownership, points: Sequence[Point]
+    store: "Store", resolved: ResolvedRound, *, digest: str, budget: Budget, keeper: Ownership, points: Sequence[Point]
 ) -> int:
     """Make the round's study and row, unless they exist, and put `points` first in line. Returns Optuna's study id.
 
@@ -44,28 +47,32 @@ def start(
             directions=["maximize" if m.direction == "Maximize" else "minimize" for m in resolved.spec.objectives],
             load_if_exists=True,
         )
-        with store.engine.connect() as connection:
-            if connection.execute(select(rounds.c.study_id).where(rounds.c.study_id == study._study_id)).first():
-                return study._study_id
+        with suppress(UnknownRound):
+            return store.ledger.find(resolved.study)
         study.set_user_attr(ROUND_ATTRIBUTE, resolved.manifest())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names([metric.name for metric in resolved.spec.objectives])
         for point in points:
             study.enqueue_trial(point, skip_if_exists=True)
-        with store.engine.begin() as connection:
-            connection.execute(
-                insert(rounds).values(
-                    study_id=study._study_id,
-                    study_name=resolved.study,
-                    owner=keeper.owner,
-                    retain=keeper.retain,
-                    digest=digest,
-                    started_at=server_now(),
-                    **_budget_columns(budget),
-                )
-            )
+        store.ledger.add(study._study_id, resolved.study, digest, budget, keeper)
         return study._study_id
+
+
+def add(engine: Engine, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership) -> None:
+    """Make the round's row."""
+    with translated(), engine.begin() as connection:
+        connection.execute(
+            insert(rounds).values(
+                study_id=study_id,
+                study_name=study,
+                owner=keeper.owner,
+                retain=keeper.retain,
+                digest=digest,
+                started_at=server_now(),
+                **_budget_columns(budget),
+            )
+        )
 
 
 def find(engine: Engine, study: str) -> int:
@@ -116,22 +123,22 @@ def set_paused(engine: Engine, study: str, paused: bool) -> None:
         connection.execute(update(rounds).where(rounds.c.study_name == study).values(**change))
 
 
-def drop(store: Store, study: str) -> None:
+def drop(store: "Store", study: str) -> None:
     """Remove a round and its whole history. Nothing happens when it is gone already."""
     with translated():
-        with store.engine.begin() as connection:
-            study_id = connection.execute(
-                select(studies.c.study_id).where(studies.c.study_name == study)
-            ).scalar_one_or_none()
-            if study_id is not None:
-                _drop_ours(connection, study_id)
-        if study_id is not None:
-            store.storage.delete_study(study_id)
+        try:
+            study_id = store.storage.get_study_id_from_name(study)
+        except KeyError:
+            return
+        store.ledger.remove(study_id)
+        store.storage.delete_study(study_id)
 
 
-def _drop_ours(connection: Connection, study_id: int) -> None:
-    for table in (claims, workers, rounds):
-        connection.execute(delete(table).where(table.c.study_id == study_id))
+def remove(engine: Engine, study_id: int) -> None:
+    """Remove what is ours beside Optuna's study."""
+    with translated(), engine.begin() as connection:
+        for table in (claims, workers, rounds):
+            connection.execute(delete(table).where(table.c.study_id == study_id))
 
 
 def _budget_columns(budget: Budget) -> dict[str, Any]:

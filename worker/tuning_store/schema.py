@@ -11,13 +11,18 @@ from sqlalchemy.engine import make_url
 
 from tuning_store import postgres, tables
 from tuning_store.exceptions import translated
-from tuning_store.urls import driver_url, engine_arguments
+from tuning_store.urls import driver_url, engine_arguments, is_redis
 
 _LOCK = 0x7475_6E69  # "tuni"
 
 
 def create(url: str, schema: str | None = None) -> None:
-    """Optuna's tables, stamped with its schema version, and ours. Safe to repeat and to run side by side."""
+    """Optuna's tables, stamped with its schema version, and ours. Safe to repeat and to run side by side.
+
+    Nothing happens for a Redis, which has no tables.
+    """
+    if is_redis(url):
+        return
     url = driver_url(url)
     arguments = engine_arguments(url, schema)
     engine = create_engine(url, **arguments)

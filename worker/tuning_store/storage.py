@@ -1,10 +1,10 @@
 """Opens a store: the engine that our statements go through, and the Optuna storage on it."""
 
-import functools
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
@@ -16,17 +16,22 @@ from sqlalchemy.engine import make_url
 from tuning_store import claims
 from tuning_store import schema as tables_of
 from tuning_store.claims import Claimed
-from tuning_store.exceptions import PermissionRefused, translated
-from tuning_store.patience import Patience
+from tuning_store.exceptions import PermissionRefused, StoreError, translated
+from tuning_store.ledger import Ledger, SqlLedger
+from tuning_store.patience import Patience, waits_out_outages
 from tuning_store.postgres.link import Link
 from tuning_store.postgres.storage import PostgresStorage
-from tuning_store.urls import driver_url, engine_arguments
+from tuning_store.urls import driver_url, engine_arguments, is_redis
 from tuning_study.budget import Claim, Over
+
+if TYPE_CHECKING:
+    from tuning_store.journal import RedisStorage
 
 Url = str | Callable[[], str]
 """Where the store is; a function is asked again at each new connection, so that a password may change meanwhile."""
 
 
+@waits_out_outages("claim", "get_best_trial", "get_n_trials", "remove_session")
 class PatientStorage(_CachedStorage):
     """Optuna's cached RDBStorage whose every operation waits out an outage, and whose results obey the claim."""
 
@@ -34,6 +39,18 @@ class PatientStorage(_CachedStorage):
         super().__init__(backend)
         self._worker = worker
         self._patience = patience
+
+    def claim(self, study_id: int) -> Claimed | Claim:
+        """See claims.claim."""
+        assert self._worker is not None
+        found = claims.claim(self._backend.engine, study_id, self._worker)
+        self.get_all_trials(study_id, deepcopy=False)  # Optuna's cache knows only trials that it has read
+        return found
+
+    def beat(self, study_id: int) -> Over | None:
+        """See claims.beat."""
+        assert self._worker is not None
+        return claims.beat(self._backend.engine, study_id, self._worker)
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         if self._worker is None or not state.is_finished():
@@ -51,62 +68,53 @@ class PatientStorage(_CachedStorage):
         self._backend.engine.dispose()
 
 
-def _patient(name: str) -> Callable[..., Any]:
-    operation = getattr(PatientStorage, name)
-
-    @functools.wraps(operation)
-    def wait_out(self: PatientStorage, *args: Any, **kwargs: Any) -> Any:
-        return self._patience(lambda: operation(self, *args, **kwargs))
-
-    return wait_out
-
-
-for _name in sorted(BaseStorage.__abstractmethods__ | {"get_best_trial", "get_n_trials", "remove_session"}):
-    setattr(PatientStorage, _name, _patient(_name))
-
-
 @dataclass(frozen=True)
 class Store:
     """An open store. `worker` is whose claims its results are checked against; None for readers."""
 
-    engine: Engine
-    storage: PostgresStorage | PatientStorage
+    ledger: Ledger
+    storage: "PostgresStorage | PatientStorage | RedisStorage"
     patience: Patience
     worker: str | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """Of an SQL store, for the functions that are for those alone."""
+        assert isinstance(self.ledger, SqlLedger)
+        return self.ledger.engine
 
     def load_study(self, name: str) -> optuna.Study:
         return optuna.load_study(study_name=name, storage=self.storage)
 
     def claim(self, study_id: int) -> Claimed | Claim:
         """One more trial for this store's worker; see claims.claim."""
-        assert self.worker is not None
-        if isinstance(self.storage, PostgresStorage):
-            return self.storage.claim(study_id, claims.MOST_ATTEMPTS)
-        worker = self.worker
-        found = self.patience(lambda: claims.claim(self.engine, study_id, worker))
-        self.storage.get_all_trials(study_id, deepcopy=False)  # Optuna's cache knows only trials that it has read
-        return found
+        return self.storage.claim(study_id)
 
     def beat(self, study_id: int) -> Over | None:
         """This store's worker lives; see claims.beat. Does not wait for a server that is away."""
-        assert self.worker is not None
-        if isinstance(self.storage, PostgresStorage):
-            return self.storage.beat(study_id)
-        return claims.beat(self.engine, study_id, self.worker)
+        return self.storage.beat(study_id)
 
     def give_back(self, study_id: int) -> None:
         """What this worker runs waits for another, with all that is known of it; see claims.give_back."""
         assert self.worker is not None
         worker = self.worker
         self.storage.flush()
-        self.patience(lambda: claims.give_back(self.engine, study_id, worker))
+        self.patience(lambda: self.ledger.give_back(study_id, worker))
 
     def fail_running(self, study_id: int, reason: str) -> None:
         """What this worker runs has failed; see claims.fail_running."""
         assert self.worker is not None
         worker = self.worker
         self.storage.flush()
-        self.patience(lambda: claims.fail_running(self.engine, study_id, worker, reason))
+        self.patience(lambda: self.ledger.fail_running(study_id, worker, reason))
+
+    def stop(self, study_id: int, reason: Over, detail: str) -> None:
+        """The round is over for all workers; see claims.stop."""
+        self.patience(lambda: self.ledger.stop(study_id, reason, detail))
+
+    def put_back_lost(self, study_id: int, *, silent: timedelta) -> list[int]:
+        """What workers ran that were not seen for so long waits for others; see claims.put_back_lost."""
+        return self.patience(lambda: self.ledger.put_back_lost(study_id, silent=silent))
 
     def as_worker(self, worker: str) -> "Store":
         """The same connections, with another worker's claims."""
@@ -119,20 +127,32 @@ class Store:
 def open_store(
     url: Url, *, schema: str | None = None, worker: str | None = None, patience: Patience | None = None
 ) -> Store:
-    """The store behind a PostgreSQL, MySQL or SQLite URL; its tables exist (schema.create made them)."""
+    """The store behind a PostgreSQL, MySQL, SQLite or Redis URL; its tables exist (schema.create made them)."""
     patience = patience or Patience(seconds=5.0)
+    if isinstance(url, str) and is_redis(url):
+        return _open_redis(url, worker, patience)
     address = patience(lambda: _current(url))
     arguments = engine_arguments(address, schema)
     if make_url(address).get_backend_name() != "postgresql":
         backend = _rdb(url, arguments, patience)
-        return Store(backend.engine, PatientStorage(backend, worker, patience), patience, worker)
+        return Store(SqlLedger(backend.engine), PatientStorage(backend, worker, patience), patience, worker)
     if worker is not None:  # workers are many, and connections few: what is asked seldom keeps none
         arguments = {"connect_args": arguments["connect_args"], "poolclass": NullPool}
     backend = _rdb(url, arguments, patience)
     link = Link(address, arguments["connect_args"], patience)
     for engine in (backend.engine, link.engine):
         _ask_again(engine, url)
-    return Store(backend.engine, PostgresStorage(link, backend, worker), patience, worker)
+    return Store(SqlLedger(backend.engine), PostgresStorage(link, backend, worker), patience, worker)
+
+
+def _open_redis(url: str, worker: str | None, patience: Patience) -> Store:
+    try:
+        from tuning_store.journal import RedisLedger, RedisStorage, connect
+    except ImportError as error:
+        raise StoreError("redis:// needs the package redis: pip install redis") from error
+    redis = connect(url)
+    storage = patience(lambda: RedisStorage(redis, worker, patience))
+    return Store(RedisLedger(redis, storage), storage, patience, worker)
 
 
 def open_storage(url: str, **heartbeat: Any) -> BaseStorage:

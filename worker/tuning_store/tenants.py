@@ -136,10 +136,10 @@ def login_works(url: str) -> bool:
 
 
 def schemas(engine: Engine) -> list[str | None]:
-    """Every tenant's schema that has its tables."""
+    """Every tenant's schema that has its tables, all of this version's."""
     with translated(), engine.connect() as connection:
         rows = connection.execute(
-            text("SELECT schemaname FROM pg_tables WHERE tablename = 'tuning_rounds' AND schemaname LIKE 'tuning\\_%'")
+            text("SELECT schemaname FROM pg_tables WHERE tablename = 'tuning_shares' AND schemaname LIKE 'tuning\\_%'")
         )
         return [row.schemaname for row in rows]
 

@@ -14,6 +14,10 @@ def driver_url(url: str) -> str:
     )
 
 
+def is_redis(url: str) -> bool:
+    return make_url(url).drivername in ("redis", "rediss")
+
+
 def engine_arguments(url: str, schema: str | None = None) -> dict[str, Any]:
     """SQLAlchemy's arguments: connections are checked before use, so that a restarted server goes unnoticed."""
     backend = make_url(url).get_backend_name()

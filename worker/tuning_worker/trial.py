@@ -9,7 +9,6 @@ import structlog
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from tuning_store import claims
 from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost
 from tuning_store.storage import Store
@@ -100,7 +99,7 @@ def _complete(bench: Bench, trial: optuna.Trial, metrics: dict[str, float]) -> N
     if reaches_goals(spec.objectives, values, feasible=all(value <= 0 for value in broken.values())):
         reached = ", ".join(f"{metric.name} {metrics[metric.name]:g}" for metric in spec.objectives)
         detail = f"trial {trial.number} reached {reached}"
-        bench.store.patience(lambda: claims.stop(bench.store.engine, bench.study._study_id, Over.GOAL_REACHED, detail))
+        bench.store.stop(bench.study._study_id, Over.GOAL_REACHED, detail)
 
 
 def _fail(bench: Bench, trial: optuna.Trial, reason: str) -> None:

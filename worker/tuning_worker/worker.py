@@ -7,7 +7,6 @@ from types import FrameType
 
 import structlog
 
-from tuning_store import claims
 from tuning_store.claims import Claimed
 from tuning_store.exceptions import StoreError
 from tuning_store.patience import FOREVER, Patience
@@ -49,8 +48,7 @@ def work(settings: Settings) -> int:
         objective.check()
     except ObjectiveRejected as rejected:
         log.error("the objective cannot run", reason=str(rejected))
-        message = str(rejected)
-        patience(lambda: claims.stop(store.engine, study._study_id, Over.REJECTED, message))
+        store.stop(study._study_id, Over.REJECTED, str(rejected))
         return REJECTED
     samplers = Samplers(settings.round.spec, settings.round.seed)
     with Pulse(settings, store, study._study_id, stopping) as pulse:
@@ -77,9 +75,7 @@ def _take_trials(bench: Bench, stopping: threading.Event) -> None:
 
 
 def _find_lost(bench: Bench, study_id: int) -> None:
-    lost = bench.store.patience(
-        lambda: claims.put_back_lost(bench.store.engine, study_id, silent=bench.settings.silence)
-    )
+    lost = bench.store.put_back_lost(study_id, silent=bench.settings.silence)
     if lost:
         log.warning("trials of workers that went silent wait again", trials=lost)
 

@@ -8,10 +8,10 @@ import pytest
 from tuning_cli import database, local
 from tuning_cli.database import Database
 from tuning_cli.exceptions import WrongUse
-from tuning_cli.history import RunningTrial
 from tuning_cli.local import digest, doing, plain_env, resolved_round, start_line
 from tuning_cli.source import Where
 from tuning_cli.studyfile import StudyFile
+from tuning_store.progress import RunningTrial
 from tuning_study.spec import TuningStudySpec
 
 SPEC: dict[str, Any] = {

@@ -18,7 +18,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.study._study_direction import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuning_store.claims import Claimed
+from tuning_store.claims import MOST_ATTEMPTS, Claimed
 from tuning_store.exceptions import TRANSIENT, ClaimLost, StoreError, UnknownRound
 from tuning_store.postgres import frozen
 from tuning_store.postgres.draft import Draft
@@ -130,12 +130,12 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
         self._places[trial_id] = study_id, number
         return int(trial_id)
 
-    def claim(self, study_id: int, most_attempts: int) -> Claimed | Claim:
+    def claim(self, study_id: int) -> Claimed | Claim:
         """See claims.claim."""
         [(verdict, trial_id, number, taken, attempt, fresh, started)] = self._link.repeat(
             lambda again: self._link.once(
                 "SELECT * FROM tuning_claim(%s, %s, %s, %s, %s)",
-                (study_id, self._worker, most_attempts, FAILURE_ATTRIBUTE, again),
+                (study_id, self._worker, MOST_ATTEMPTS, FAILURE_ATTRIBUTE, again),
             )
         )
         with self._lock:
