@@ -17,10 +17,9 @@ from tuning_operator.stores import Location, Stores
 from tuning_store import progress as stored
 from tuning_store.exceptions import AuthenticationRefused, PermissionRefused, StoreError
 from tuning_store.progress import Progress
-from tuning_store.storage import open_store
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.manifest import read_spec
-from tuning_study.results import METRICS_ATTRIBUTE, best, pareto_front
+from tuning_study.results import METRICS_ATTRIBUTE, Candidate, best, pareto_front
 from tuning_study.round import study_name
 from tuning_study.spec import TuningStudySpec
 from tuning_study.status import Best, MetricValue, ParameterValue, Pareto, TuningStudyStatus
@@ -148,7 +147,11 @@ class Observer:
         front = pareto_front(spec.objectives, found) if len(spec.objectives) > 1 else []
         winner = best(spec.objectives, found)
         memory.best = (
-            await self._stores.call(_describe, location, progress.study, winner.number, winner.feasible, spec)
+            _described(
+                winner,
+                spec,
+                *await self._stores.call(stored.read_point, engine, progress.study, winner.number, location.schema),
+            )
             if winner is not None
             else None
         )
@@ -193,24 +196,19 @@ def store_problem(error: Exception) -> StoreProblem:
             return StoreProblem(why.UNREACHABLE, f"the store does not answer: {error}")
 
 
-def _describe(location: Location, study: str, number: int, feasible: bool, spec: TuningStudySpec) -> Best:
-    store = open_store(location.url, schema=location.schema)
-    try:
-        storage = store.storage
-        study_id = storage.get_study_id_from_name(study)
-        trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study_id, number))
-    finally:
-        store.close()
-    reported = trial.user_attrs.get(METRICS_ATTRIBUTE) or dict(
-        zip((metric.name for metric in spec.objectives), trial.values, strict=True)
+def _described(
+    winner: Candidate, spec: TuningStudySpec, parameters: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> Best:
+    reported = attributes.get(METRICS_ATTRIBUTE) or dict(
+        zip((metric.name for metric in spec.objectives), winner.values, strict=True)
     )
     return Best(
-        trial=number,
+        trial=winner.number,
         metrics=[
             MetricValue(name=m.name, value=reported[m.name]) for m in spec.metrics if _is_told(reported.get(m.name))
         ],
-        parameters=[ParameterValue(name=name, value=str(value)[:128]) for name, value in trial.params.items()],
-        feasible=feasible,
+        parameters=[ParameterValue(name=name, value=str(value)[:128]) for name, value in parameters.items()],
+        feasible=winner.feasible,
     )
 
 

@@ -3,16 +3,16 @@
 import json
 from pathlib import Path
 
+import optuna
 import pytest
 from optuna.trial import TrialState
 from sqlalchemy import create_engine, event
 
 from builders import MAXIMIZE, MINIMIZE, make_round
-from tuning_operator.observe import _describe
-from tuning_operator.stores import Location
+from tuning_operator.observe import _described
 from tuning_store import schema, tenants
 from tuning_store.claims import Claimed
-from tuning_store.progress import read, read_candidates
+from tuning_store.progress import read, read_candidates, read_point
 from tuning_store.storage import Store, open_store
 from tuning_store.urls import driver_url
 from tuning_study.budget import Counts, Over
@@ -141,6 +141,18 @@ def test_failures_are_counted_by_reason_the_most_frequent_first(store: Store) ->
     assert sorted(found[1:]) == [("rare", 1), ('with "quotes" → é', 1)]
 
 
+def test_a_point_is_a_trial_as_optuna_tells_it(sql_store: Store) -> None:
+    study = start_round(sql_store, ONE)
+    worker = sql_store.as_worker("w-0")
+    taken = worker.claim(study)
+    assert isinstance(taken, Claimed)
+    trial = optuna.Trial(worker.load_study(ONE.study), taken.trial_id)
+    drawn = {"k": trial.suggest_categorical("k", ["a", None]), "n": trial.suggest_int("n", 1, 9)}
+    trial.set_user_attr("note", {"kept": [1]})
+    worker.storage.flush()
+    assert read_point(sql_store.engine, ONE.study, 0) == (drawn, {"note": {"kept": [1]}})
+
+
 def test_the_best_trial_in_a_status_has_only_numbers_that_json_knows(tmp_path: Path) -> None:
     resolved = make_round(metrics=[MAXIMIZE, {"name": "size"}, {"name": "loss"}])
     url = f"sqlite:///{tmp_path / 'store.sqlite'}"
@@ -154,6 +166,7 @@ def test_the_best_trial_in_a_status_has_only_numbers_that_json_knows(tmp_path: P
             "INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (?, ?, ?)",
             (trial, METRICS_ATTRIBUTE, json.dumps(reported)),
         )
+    point = read_point(store.engine, resolved.study, 0)
     store.close()
-    best = _describe(Location(url, None, "s", "k"), resolved.study, 0, True, resolved.spec)
+    best = _described(Candidate(0, (float("-inf"),)), resolved.spec, *point)
     assert [(metric.name, metric.value) for metric in best.metrics] == [("size", 5.0)]

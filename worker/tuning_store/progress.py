@@ -1,5 +1,6 @@
 """How rounds stand: counts, shares and bests, read for many rounds, and for many tenants, by one grouped statement."""
 
+import functools
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from optuna.distributions import json_to_distribution
 from optuna.trial import TrialState
 from sqlalchemy import Column, Engine, Select, String, Table, cast, func, literal, select, union_all
 
@@ -61,7 +63,7 @@ def read(engine: Engine, schemas: Sequence[str | None] = (None,)) -> dict[str, P
     if not schemas:
         return {}
     with translated(), engine.connect() as connection:
-        rows = connection.execute(union_all(*(_grouped(schema, engine.dialect.name) for schema in schemas))).all()
+        rows = connection.execute(_all_rounds(tuple(schemas), engine.dialect.name)).all()
     by_study: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         by_study[row.study_name].append(row)
@@ -94,6 +96,30 @@ def read_candidates(engine: Engine, study: str, schema: str | None = None) -> li
             if json.loads(row.value_json) > 0
         }
     return [Candidate(number, tuple(listed), number not in infeasible) for number, listed in found.items()]
+
+
+def read_point(
+    engine: Engine, study: str, number: int, schema: str | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A trial's parameters and its user attributes, as Optuna tells them."""
+    trials, rounds = in_schema(tables.trials, schema), in_schema(tables.rounds, schema)
+    params, attributes = in_schema(tables.trial_params, schema), in_schema(tables.trial_user_attributes, schema)
+    joined = rounds.join(trials, trials.c.study_id == rounds.c.study_id)
+    wanted = (rounds.c.study_name == study) & (trials.c.number == number)
+    with translated(), engine.connect() as connection:
+        point = connection.execute(
+            select(params.c.param_name, params.c.param_value, params.c.distribution_json)
+            .select_from(joined.join(params, params.c.trial_id == trials.c.trial_id))
+            .where(wanted)
+            .order_by(params.c.param_id)
+        ).all()
+        said = connection.execute(
+            select(attributes.c.key, attributes.c.value_json)
+            .select_from(joined.join(attributes, attributes.c.trial_id == trials.c.trial_id))
+            .where(wanted)
+        ).all()
+    told = {name: json_to_distribution(known).to_external_repr(value) for name, value, known in point}
+    return told, {key: json.loads(value) for key, value in said}
 
 
 def read_failures(engine: Engine, study: str, schema: str | None = None) -> list[tuple[str, int]]:
@@ -163,6 +189,11 @@ def read_active(engine: Engine, study: str) -> float:
         return active_seconds(row)
 
 
+@functools.lru_cache(maxsize=4)  # to build it for many tenants costs more than to run it
+def _all_rounds(schemas: tuple[str | None, ...], dialect: str) -> Any:
+    return union_all(*(_grouped(schema, dialect) for schema in schemas))
+
+
 def _grouped(schema: str | None, dialect: str) -> Any:
     """Rows of a round, a worker, a state and how many; PostgreSQL has counted those that are finished."""
     rounds, trials, claims = (in_schema(t, schema) for t in (tables.rounds, tables.trials, tables.claims))
@@ -230,7 +261,7 @@ def _progress(study: str, rows: Sequence[Any]) -> Progress:
         retain=row.retain,
         started_at=row.started_at,
         last_finished_at=max((entry.last for entry in rows if entry.last is not None), default=None),
-        shares={worker: _sum(group) for worker, group in sorted(by_worker.items(), key=str) if worker is not None},
+        shares={worker: _sum(by_worker[worker]) for worker in sorted(filter(None, by_worker))},
     )
 
 

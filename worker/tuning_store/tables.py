@@ -75,6 +75,7 @@ DURATION_BOUNDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0
 
 studies: Table = models.StudyModel.__table__
 trials: Table = models.TrialModel.__table__
+trial_params: Table = models.TrialParamModel.__table__
 trial_values: Table = models.TrialValueModel.__table__
 trial_user_attributes: Table = models.TrialUserAttributeModel.__table__
 trial_system_attributes: Table = models.TrialSystemAttributeModel.__table__

@@ -38,6 +38,8 @@ def _of_cma_es(spec: TuningStudySpec, trials: int | None, popsize: object) -> It
         return
     if random := _names(parameter for parameter in spec.parameters if not _is_ordered_and_shared(parameter)):
         yield f"CmaEs draws Categorical and conditional parameters at random ({random}): where they matter use TPE"
+    if len(spec.objectives) > 1:
+        yield f"CmaEs follows the first objective alone ({spec.objectives[0].name}): for all of them use TPE or NSGAII"
     if spec.constraints:
         yield "CmaEs pays no heed to constraints: use TPE"
     size = popsize if isinstance(popsize, int) else 4 + math.floor(3 * math.log(max(len(drawn), 1)))

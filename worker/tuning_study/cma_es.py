@@ -95,7 +95,6 @@ class CovarianceMatrixSampler(BaseSampler):
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        self._raise_error_if_multi_objective(study)
         with self._lock:
             self._read(study)
             if not search_space or self._count < self._startup:
@@ -111,10 +110,10 @@ class CovarianceMatrixSampler(BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        self._raise_error_if_multi_objective(study)
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
     def _read(self, study: optuna.Study) -> None:
+        # Of several objectives the first, by which the best trial is named, too.
         sign = -1.0 if study.directions[0] is StudyDirection.MAXIMIZE else 1.0
         for trial in self._cursor.finished(all_trials(study)):
             value = self._value(trial)

@@ -109,8 +109,6 @@ def check_strategy(spec: TuningStudySpec) -> list[str]:
             problems += invalid.problems
         except (ValueError, TypeError) as refused:
             problems.append(f"strategy: {phase.sampler.type} with pruner {phase.pruner.type}: {refused}")
-        if phase.sampler.type == "CmaEs" and len(spec.objectives) > 1:
-            problems.append("strategy: CmaEs knows one objective: use TPE, GP or NSGAII, or drop a metric's direction")
     return problems or _check_grid(spec)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from builders import MAXIMIZE, choice, make_spec, real, when, whole
+from builders import MAXIMIZE, MINIMIZE, choice, make_spec, real, when, whole
 from tuning_study.advice import advice
 
 REALS = [real("x"), real("y"), real("z")]
@@ -45,6 +45,11 @@ def test_cma_es_draws_some_parameters_at_random() -> None:
 def test_cma_es_has_nothing_to_draw() -> None:
     (sentence,) = advised("CmaEs", parameters=MIXED[1:])
     assert "all is drawn at random" in sentence
+
+
+def test_cma_es_follows_one_objective() -> None:
+    (sentence,) = advised("CmaEs", parameters=REALS, metrics=[MAXIMIZE, MINIMIZE])
+    assert "the first objective alone (accuracy)" in sentence
 
 
 def test_cma_es_pays_no_heed_to_constraints() -> None:

@@ -132,3 +132,9 @@ def test_it_is_the_librarys_optimiser_asked_and_told() -> None:
             solutions.append((point, float(np.sum((point - 0.3) ** 2))))
             study.tell(trial, solutions[-1][1])
         plain.tell(solutions)
+
+
+def test_of_several_objectives_it_follows_the_first() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=CovarianceMatrixSampler(seed=0))
+    study.optimize(lambda t: (-((t.suggest_float("x", -5, 5) - 2) ** 2) - t.suggest_float("y", -5, 5) ** 2, 0.0), 150)
+    assert np.median([abs(trial.params["x"] - 2) for trial in study.trials[-30:]]) < 0.2

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import optuna
 import pytest
 
-from builders import MAXIMIZE, MINIMIZE, choice, make_spec, real, when, whole
+from builders import choice, make_spec, real, when, whole
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.space import suggest
 from tuning_study.spec import Phase, Pruner, PrunerType, Sampler, SamplerType, TuningStudySpec
@@ -106,11 +106,6 @@ def test_what_optuna_itself_refuses_becomes_a_sentence() -> None:
     (problem,) = check_strategy(spec)
     assert problem.startswith("strategy: TPE with pruner Percentile:")
     assert "200" in problem
-
-
-def test_cma_es_is_refused_where_there_are_several_objectives() -> None:
-    (problem,) = check_strategy(make_spec(metrics=[MAXIMIZE, MINIMIZE], strategy={"sampler": {"type": "CmaEs"}}))
-    assert "CmaEs knows one objective" in problem
 
 
 def test_every_phase_is_checked() -> None:
