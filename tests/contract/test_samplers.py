@@ -8,7 +8,6 @@ from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
     RelativeSamplerTestCase,
-    SingleOnlySamplerTestCase,
 )
 
 from tuning_study.cma_es import CovarianceMatrixSampler
@@ -30,7 +29,7 @@ class TestTreeParzenOfSingleParameters(BasicSamplerTestCase, MultiObjectiveSampl
         return lambda: TreeParzenSampler(n_startup_trials=0, multivariate=False)
 
 
-class TestCovarianceMatrix(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
+class TestCovarianceMatrix(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
     @pytest.fixture(params=["", "use_separable_cma", "with_margin", "lr_adapt"])
     def sampler(self, request: pytest.FixtureRequest) -> Build:
         options = {request.param: True} if request.param else {}
