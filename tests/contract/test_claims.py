@@ -58,6 +58,12 @@ class TestAClaim:
         assert [trial.state for trial in trials(store)] == [RUNNING] * 3
         assert all(trial.datetime_start is not None for trial in trials(store))
 
+    def test_of_a_trial_after_a_failed_one_is_in_the_same_phase(self, store: Store, begin: StartRound) -> None:
+        study = begin(budget={"trials": 3, "failedTrials": 9})
+        finish(store, take(store, study), state=FAIL)
+        finish(store, take(store, study))
+        assert take(store, study).taken == 1
+
     def test_takes_the_oldest_trial_that_waits_before_a_new_one(self, store: Store, begin: StartRound) -> None:
         study = begin(points=({"x": 0.1}, {"x": 0.2}))
         taken = [take(store, study, f"w-{index}") for index in range(3)]

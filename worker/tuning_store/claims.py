@@ -1,4 +1,4 @@
-"""Who runs which trial. Each function is one transaction that first locks the round, so that counts are exact."""
+"""Who runs which trial. Each function is one transaction that first locks the study, so that counts are exact."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -205,14 +205,14 @@ def active_seconds(row: Any) -> float:
 
 def _counts(connection: Connection, study_id: int) -> Counts:
     of_study = trials.c.study_id == study_id
+    by_state: dict[TrialState, int] = {}
     if connection.dialect.name == "postgresql":  # where finished trials are counted as they finish
-        finished = select(*(func.coalesce(func.sum(shares.c[name]), 0) for name in ("complete", "pruned", "failed")))
-        complete, pruned, failed = connection.execute(finished.where(shares.c.study_id == study_id)).one()
+        sums = select(*(func.coalesce(func.sum(shares.c[name]), 0) for name in ("complete", "pruned", "failed")))
+        finished = connection.execute(sums.where(shares.c.study_id == study_id)).one()
+        by_state.update(zip((TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL), map(int, finished), strict=True))
         of_study &= trials.c.state.in_([TrialState.RUNNING, TrialState.WAITING])
-    rows = connection.execute(select(trials.c.state, func.count()).where(of_study).group_by(trials.c.state))
-    by_state: dict[TrialState, int] = {row[0]: row[1] for row in rows}
-    if connection.dialect.name == "postgresql":
-        by_state |= {TrialState.COMPLETE: int(complete), TrialState.PRUNED: int(pruned), TrialState.FAIL: int(failed)}
+    counted = select(trials.c.state, func.count()).where(of_study).group_by(trials.c.state)
+    by_state.update((state, number) for state, number in connection.execute(counted))
     return Counts(
         complete=by_state.get(TrialState.COMPLETE, 0),
         pruned=by_state.get(TrialState.PRUNED, 0),

@@ -1,4 +1,4 @@
-"""Opens a store: the engine that our statements go through, and the Optuna storage on it."""
+"""Opens a store: its ledger of rounds, and the Optuna storage beside it."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress

@@ -17,11 +17,11 @@ import optuna
 from numpy.typing import NDArray
 from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning_study.history import Cursor, all_trials
+from tuning_study.reseeded import ReseededSampler
 
 _DRAWN = "cma:drawn"  # system attribute of a trial: of which generation it is
 _SMALLEST = 1e-10  # step size that the library still divides by
@@ -38,7 +38,7 @@ class Solution(NamedTuple):
     """Where the optimiser drew it, if that is not where it was tried (with margin)."""
 
 
-class CovarianceMatrixSampler(BaseSampler):
+class CovarianceMatrixSampler(ReseededSampler):
     """Draws the ordered parameters that all trials share together; the others, and the first trials, at random.
 
     A generation is over when as many of its trials have ended as it has members. Those that ended first are told, so
@@ -74,14 +74,7 @@ class CovarianceMatrixSampler(BaseSampler):
         self._space: dict[str, BaseDistribution] | None = None  # what all finished trials share
         self._generations: dict[tuple[int, int], list[Solution]] = defaultdict(list)  # by dimensions and generation
         self._search: _Search | None = None
-        self.reseed(seed)
-
-    def reseed(self, seed: int | None) -> None:
-        self._rng = np.random.default_rng(seed)
-        self._random = RandomSampler(seed=seed)
-
-    def reseed_rng(self) -> None:
-        self.reseed(None)
+        super().__init__(seed)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         with self._lock:
@@ -106,11 +99,6 @@ class CovarianceMatrixSampler(BaseSampler):
             params, drawn = self._search.draw(self._generations, int(self._rng.integers(2**32)))
         study._storage.set_trial_system_attr(trial._trial_id, _DRAWN, drawn)
         return params
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
 
     def _read(self, study: optuna.Study) -> None:
         # Of several objectives the first, by which the best trial is named, too.

@@ -13,12 +13,12 @@ import optuna
 from numpy.typing import NDArray
 from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
 from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning_study.history import all_trials
+from tuning_study.reseeded import ReseededSampler
 
 Array = NDArray[np.float64]
 
@@ -28,20 +28,13 @@ _STEPS = (0.1, 0.03, 0.01)  # of the search around the best candidates, as share
 _RHO = 0.05  # ParEGO's weight of the sum beside the worst objective
 
 
-class GaussianProcessSampler(BaseSampler):
+class GaussianProcessSampler(ReseededSampler):
     """Samples the parameters that all trials share from the process; the others, and the first trials, at random."""
 
     def __init__(self, n_startup_trials: int = 10, seed: int | None = None) -> None:
         self._startup = n_startup_trials
         self._space = IntersectionSearchSpace()
-        self.reseed(seed)
-
-    def reseed(self, seed: int | None) -> None:
-        self._rng = np.random.default_rng(seed)
-        self._random = RandomSampler(seed=seed)
-
-    def reseed_rng(self) -> None:
-        self.reseed(None)
+        super().__init__(seed)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         space = self._space.calculate(study, use_cache=True)
@@ -65,11 +58,6 @@ class GaussianProcessSampler(BaseSampler):
         ]
         process, points, costs = _believe(_fitted(points, costs[kept]), points, costs[kept], running)
         return transform.untransform(self._most_promising(process, points, costs))
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
 
     def _most_promising(self, process: Any, points: Array, costs: Array) -> Array:
         """The candidate of the largest expected improvement: first anywhere, then around the best found."""

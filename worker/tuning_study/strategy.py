@@ -15,6 +15,7 @@ from tuning_study.cma_es import CovarianceMatrixSampler
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.gaussian_process import GaussianProcessSampler
 from tuning_study.grid import SharedGridSampler
+from tuning_study.reseeded import ReseededSampler
 from tuning_study.spec import Phase, Pruner, Sampler, TuningStudySpec
 from tuning_study.tpe import TreeParzenSampler
 
@@ -27,7 +28,6 @@ _SAMPLERS: Mapping[str, Callable[..., BaseSampler]] = {
     "NSGAII": optuna.samplers.NSGAIISampler,
     "NSGAIII": optuna.samplers.NSGAIIISampler,
 }
-_Reseeded = TreeParzenSampler | CovarianceMatrixSampler | GaussianProcessSampler
 _PRUNERS: Mapping[str, Callable[..., BasePruner]] = {
     "None": optuna.pruners.NopPruner,
     "Median": optuna.pruners.MedianPruner,
@@ -52,17 +52,17 @@ class Samplers:
     def __init__(self, spec: TuningStudySpec, study_seed: int) -> None:
         self._spec = spec
         self._study_seed = study_seed
-        self._kept: dict[str, _Reseeded | SharedGridSampler] = {}
+        self._kept: dict[str, ReseededSampler | SharedGridSampler] = {}
 
     def for_trial(self, phase: Phase, trial_seed: int) -> BaseSampler:
         """The phase's sampler for one trial. It draws what a new one would, given the same seed and history."""
         kept = self._kept.get(phase.name)
         if kept is None:
             sampler = build_sampler(phase.sampler, self._spec, self._study_seed, trial_seed)
-            if isinstance(sampler, _Reseeded | SharedGridSampler):
+            if isinstance(sampler, ReseededSampler | SharedGridSampler):
                 self._kept[phase.name] = sampler
             return sampler
-        if isinstance(kept, _Reseeded):
+        if isinstance(kept, ReseededSampler):
             kept.reseed(trial_seed)
         return kept
 

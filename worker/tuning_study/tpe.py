@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning_study.history import Cursor, all_trials
 from tuning_study.parzen import Array, Kernels, Mixture, Numbers, Scale, closeness
 from tuning_study.ranking import Ranking
+from tuning_study.reseeded import ReseededSampler
 
 _POOL = 4096  # of the trials that are not among the best, as many stand for all of them
 _NEAR = 768  # of these the nearest to the candidates are all kept
@@ -27,7 +27,7 @@ _MOST_RUNNING = 256  # running trials that are avoided, the newest
 _FRESH = 25  # trials that count in full; older ones count less, in proportion to their age
 
 
-class TreeParzenSampler(BaseSampler):
+class TreeParzenSampler(ReseededSampler):
     """One instance serves a process for all trials of one study; `reseed` makes each of them repeatable.
 
     The options are those of Optuna's TPESampler. Without `group`, only parameters that every trial has are drawn
@@ -50,14 +50,7 @@ class TreeParzenSampler(BaseSampler):
         self._constant_liar = constant_liar
         self._lock = Lock()
         self._past: _Past | None = None
-        self.reseed(seed)
-
-    def reseed(self, seed: int | None) -> None:
-        self._rng = np.random.default_rng(seed)
-        self._random = RandomSampler(seed=seed)
-
-    def reseed_rng(self) -> None:
-        self.reseed(None)
+        super().__init__(seed)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         if not self._multivariate:
@@ -88,7 +81,7 @@ class TreeParzenSampler(BaseSampler):
             past = self._read(study)
             if past.count >= self._startup:
                 return self._draw(past, self._running(study, trial), {param_name: param_distribution})[param_name]
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
+        return super().sample_independent(study, trial, param_name, param_distribution)
 
     def _read(self, study: optuna.Study) -> "_Past":
         if self._past is None:

@@ -1,4 +1,4 @@
-"""The trials of a study as far as this process has read them; finished ones are read once, and never copied again."""
+"""The trials of a study as far as this process has read them; finished ones are read once."""
 
 import threading
 from collections.abc import Container, Iterable
@@ -16,7 +16,7 @@ class History:
         self.refreshing = threading.Lock()
         self.distributions: dict[str, BaseDistribution] = {}  # the first seen of each parameter
         self._trials: list[FrozenTrial] = []  # by number
-        self._open: dict[int, FrozenTrial] = {}  # by Optuna's id
+        self._open: set[int] = set()  # Optuna's ids
         self._told: dict[int, FrozenTrial] = {}  # the last that this process ended, by number
         self._losses = 0
 
@@ -34,7 +34,7 @@ class History:
         """Before a refresh. After a lost connection all is read anew: a failover may have taken back what was read."""
         if losses != self._losses:
             self._losses = losses
-            self._trials, self._open, self._told = [], {}, {}
+            self._trials, self._open, self._told = [], set(), {}
 
     def add(self, read: Iterable[FrozenTrial]) -> None:
         """Trials in the order of their numbers, all that are new and all that were open."""
@@ -46,9 +46,9 @@ class History:
             else:
                 self._trials.append(trial)
             if trial.state.is_finished():
-                self._open.pop(trial._trial_id, None)
+                self._open.discard(trial._trial_id)
             else:
-                self._open[trial._trial_id] = trial
+                self._open.add(trial._trial_id)
 
     def told(self, trial: FrozenTrial) -> None:
         """A trial that this process ended; Optuna asks for it at once."""

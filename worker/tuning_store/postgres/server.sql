@@ -140,22 +140,27 @@ BEGIN
   END IF;
 END $$;
 
--- Why a round takes no more trials (budget.Over), NULL while it may go on; 'unknown' when there is no such round.
-CREATE OR REPLACE FUNCTION tuning_over(study int) RETURNS text LANGUAGE plpgsql STABLE AS $$
+-- How a round stands before one more trial; `ended` is why it takes no more (budget.Over), 'unknown' without a round.
+CREATE OR REPLACE FUNCTION tuning_standing(
+  study int, OUT ended text, OUT used bigint, OUT trials bigint, OUT paused boolean
+) LANGUAGE plpgsql STABLE AS $$
 DECLARE
   round tuning_rounds;
-  finished record;
+  failures bigint;
 BEGIN
   SELECT * INTO round FROM tuning_rounds WHERE study_id = study;
   IF NOT FOUND THEN
-    RETURN 'unknown';
+    ended := 'unknown';
+    RETURN;
   END IF;
-  SELECT coalesce(sum(complete + pruned), 0) AS used, coalesce(sum(failed), 0) AS failed INTO finished
+  SELECT coalesce(sum(complete + pruned), 0), coalesce(sum(failed), 0) INTO used, failures
     FROM tuning_shares WHERE study_id = study;
-  RETURN CASE
+  trials := round.trials;
+  paused := round.paused_at IS NOT NULL;
+  ended := CASE
     WHEN round.stop IS NOT NULL THEN round.stop
-    WHEN finished.used >= round.trials THEN 'BudgetUsed'
-    WHEN finished.failed >= round.failed_trials THEN 'TooManyFailures'
+    WHEN used >= trials THEN 'BudgetUsed'
+    WHEN failures >= round.failed_trials THEN 'TooManyFailures'
     WHEN extract(epoch FROM coalesce(round.paused_at, timezone('utc', clock_timestamp())) - round.first_claim_at)
       - round.paused_for >= round.duration THEN 'DurationUsed' END;
 END $$;
@@ -163,7 +168,7 @@ END $$;
 -- The worker lives; it learns whether its round is over.
 CREATE OR REPLACE FUNCTION tuning_beat(study int, claimant text, OUT ended text) LANGUAGE plpgsql AS $$
 BEGIN
-  ended := tuning_over(study);
+  SELECT standing.ended INTO ended FROM tuning_standing(study) AS standing;
   IF ended IS DISTINCT FROM 'unknown' THEN
     INSERT INTO tuning_workers (study_id, worker, started_at, seen_at)
       VALUES (study, claimant, timezone('utc', clock_timestamp()), timezone('utc', clock_timestamp()))
@@ -179,27 +184,20 @@ CREATE OR REPLACE FUNCTION tuning_claim(
   OUT started timestamp
 ) LANGUAGE plpgsql AS $$
 DECLARE
-  round tuning_rounds;
-  finished record;
+  standing record;
   running bigint;
-  ended text;
 BEGIN
   -- Whoever comes after a crash of the server finds the claim gone, as if never made; what must last is the result.
   PERFORM set_config('synchronous_commit', 'off', true);
   PERFORM FROM studies WHERE study_id = study FOR NO KEY UPDATE;
   PERFORM tuning_put_back(study, claimant, most_attempts, failure_key, again);
-  ended := tuning_over(study);
-  IF ended IS NOT NULL THEN
-    verdict := CASE ended WHEN 'unknown' THEN ended ELSE 'Over' END;
-    RETURN;
-  END IF;
-  SELECT * INTO round FROM tuning_rounds WHERE study_id = study;
-  SELECT coalesce(sum(complete + pruned), 0) AS used, coalesce(sum(failed), 0) AS failed INTO finished
-    FROM tuning_shares WHERE study_id = study;
+  SELECT * INTO standing FROM tuning_standing(study);
   SELECT count(*) INTO running FROM trials WHERE study_id = study AND state = 'RUNNING';
-  taken := finished.used + finished.failed + running;
+  taken := standing.used + running;
   verdict := CASE
-    WHEN round.paused_at IS NOT NULL OR finished.used + running >= round.trials THEN 'Wait'
+    WHEN standing.ended = 'unknown' THEN 'unknown'
+    WHEN standing.ended IS NOT NULL THEN 'Over'
+    WHEN standing.paused OR taken >= standing.trials THEN 'Wait'
     ELSE 'Take' END;
   IF verdict <> 'Take' THEN
     RETURN;

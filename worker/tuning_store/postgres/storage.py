@@ -44,9 +44,6 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
 
     def __init__(self, link: Link, studies: RDBStorage, worker: str | None = None) -> None:
         self._link, self._studies, self._worker = link, studies, worker
-        self._begin()
-
-    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._histories: dict[int, History] = {}
         self._drafts: dict[int, Draft] = {}
@@ -55,11 +52,8 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
         self._writer: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"link": self._link, "studies": self._studies, "worker": self._worker}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(**state)  # type: ignore[misc]
+    def __reduce__(self) -> Any:
+        return PostgresStorage, (self._link, self._studies, self._worker)
 
     def as_worker(self, worker: str) -> "PostgresStorage":
         return PostgresStorage(self._link, self._studies, worker)
@@ -86,7 +80,7 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
     def delete_study(self, study_id: int) -> None:
         with self._lock:
             self._histories.pop(study_id, None)
-            self._drafts = {key: draft for key, draft in self._drafts.items() if draft.study_id != study_id}
+        self._forget_drafts(study_id)
         self._patiently(lambda: self._studies.delete_study(study_id))
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
@@ -138,8 +132,7 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
                 (study_id, self._worker, MOST_ATTEMPTS, FAILURE_ATTRIBUTE, again),
             )
         )
-        with self._lock:
-            self._drafts = {key: draft for key, draft in self._drafts.items() if draft.study_id != study_id}
+        self._forget_drafts(study_id)
         if verdict == "unknown":
             raise UnknownRound(f"study {study_id} is no longer in the store")
         if verdict != Claim.TAKE:
@@ -161,6 +154,10 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_in_time, name="writer", daemon=True)
                 self._writer.start()
+
+    def _forget_drafts(self, study_id: int) -> None:
+        with self._lock:
+            self._drafts = {key: draft for key, draft in self._drafts.items() if draft.study_id != study_id}
 
     # Trials change.
 
