@@ -16,6 +16,9 @@ import pytest
 from chaos.load import Load, eventually, until
 from chaos.world import Record, World, suffer
 from integration.services import Postgres
+from integration.studies import store_url
+from integration.test_credentials import tuning
+from tuning_store.tenants import login_works
 
 _OUTAGE = float(os.environ.get("CHAOS_DB_OUTAGE", "20"))
 _OTHERS = "FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -189,6 +192,24 @@ def test_connections_cut(world: World, load: Load, record: Record) -> None:
         for _ in range(5):
             world.database.cut()
             world.moment(1)
+        yield
+
+    suffer(world, fault, record)
+
+
+def test_a_password_rotated(world: World, load: Load, record: Record) -> None:
+    """All log in again at a moment when their Secret's file, which the kubelet writes later, has the old one."""
+
+    @contextmanager
+    def fault(world: World) -> Iterator[None]:
+        old = store_url(world.kube)
+        said = tuning(world.plane, "rotate-credentials", "-n", world.kube.namespace)
+        assert said.returncode == 0, said.stderr
+        assert not login_works(old)
+        world.server.sql(f"SELECT pg_terminate_backend(pid) {_OTHERS}")
+        world.moment(5)
+        for pod in load.study.pods():
+            world.node.refresh(pod)
         yield
 
     suffer(world, fault, record)

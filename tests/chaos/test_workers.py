@@ -82,8 +82,8 @@ def test_a_trial_that_ends_its_pod_has_failed(
 def test_a_node_is_lost(world: World, begin: Callable[..., Load], record: Record) -> None:
     """Its workers' silence is noticed by the others; when it is back, its workers are too."""
     world.repetitions = 1
-    with FakeNode(world.plane, "node-2", env=world.node.env) as second:
-        world.node.takes = _except_the_first_worker
+    with FakeNode(world.plane, "node-2", env=world.node.env, takes=_is_first_worker) as second:
+        world.node.takes = _is_another_worker
         try:
             load = begin()
 
@@ -103,8 +103,12 @@ def test_a_node_is_lost(world: World, begin: Callable[..., Load], record: Record
             world.node.takes = lambda _: True
 
 
-def _except_the_first_worker(pod: Object) -> bool:
-    return pod["metadata"].get("annotations", {}).get("batch.kubernetes.io/job-completion-index") != "0"
+def _is_first_worker(pod: Object) -> bool:
+    return pod["metadata"].get("annotations", {}).get("batch.kubernetes.io/job-completion-index") == "0"
+
+
+def _is_another_worker(pod: Object) -> bool:
+    return not _is_first_worker(pod)
 
 
 def _pods_on(node: FakeNode) -> set[str]:
@@ -122,8 +126,9 @@ def test_a_worker_whose_clock_is_wrong(world: World, begin: Callable[..., Load],
     if library is None:
         pytest.skip("needs libfaketime (Debian: apt install libfaketime)")
     wrong = {"LD_PRELOAD": str(library), "FAKETIME": shift, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    with FakeNode(world.plane, f"node{shift}".replace("+", "-"), env=world.node.env | wrong) as second:
-        world.node.takes = _except_the_first_worker
+    name, env = f"node{shift}".replace("+", "-"), world.node.env | wrong
+    with FakeNode(world.plane, name, env=env, takes=_is_first_worker) as second:
+        world.node.takes = _is_another_worker
         try:
             begin()
 

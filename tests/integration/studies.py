@@ -82,7 +82,6 @@ class Study:
         self.kube = kube
         self.name: str = manifest["metadata"]["name"]
         self._manifest = manifest
-        self._known_url: str | None = None
 
     # --- what a person does
 
@@ -155,9 +154,7 @@ class Study:
 
     @property
     def store_url(self) -> str:
-        if self._known_url is None:
-            self._known_url = store_url(self.kube)
-        return self._known_url
+        return store_url(self.kube)
 
     def running_trials(self) -> int:
         return sum(trial.state is optuna.trial.TrialState.RUNNING for trial in self.history())
