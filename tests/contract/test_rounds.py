@@ -1,6 +1,8 @@
 """A round in the store: begun once, changed in flight, and gone without a trace."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 from optuna.study._frozen import FrozenStudy
@@ -12,7 +14,7 @@ from tuning_store.claims import Claimed
 from tuning_store.exceptions import UnknownRound
 from tuning_store.journal import RedisLedger
 from tuning_store.rounds import ROUND_ATTRIBUTE
-from tuning_store.storage import Store
+from tuning_store.storage import Store, open_store
 from tuning_study.budget import Counts, Over
 from tuning_study.round import ResolvedRound
 from tuning_study.spec import Budget
@@ -56,6 +58,24 @@ def test_starting_again_changes_nothing(store: Store, begin: StartRound) -> None
     assert begin(points=({"x": 0.1},), budget={"trials": 99}) == first
     assert rows(store) == before
     assert store.ledger.progress()[STUDY].limits.trials == 3
+
+
+def test_two_operators_that_start_a_round_at_the_same_moment_start_it_once(store: Store, store_url: str) -> None:
+    """As when one takes over while the other still acts."""
+    points, both, other = ({"x": 0.1}, {"x": 0.2}), Barrier(2), open_store(store_url)
+
+    def begin(own: Store, resolved: ResolvedRound) -> int:
+        both.wait(60)
+        return start_round(own, resolved, points=points)
+
+    with ThreadPoolExecutor(2) as operators:
+        for number in range(1, 21):
+            resolved = make_round(number=number)
+            first, second = operators.map(begin, (store, other), (resolved, resolved))
+            assert first == second == store.ledger.find(resolved.study)
+            trials = store.load_study(resolved.study).get_trials()
+            assert [trial.system_attrs["fixed_params"] for trial in trials] == list(points)
+    other.close()
 
 
 def test_a_start_that_was_cut_off_is_made_whole_by_the_next(

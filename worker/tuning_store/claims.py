@@ -55,7 +55,7 @@ def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:
             return verdict
         if row.first_claim_at is None:
             connection.execute(update(rounds).where(rounds.c.study_id == study_id).values(first_claim_at=row.now))
-        trial_id, number = _oldest_waiting(connection, study_id) or _new_trial(connection, study_id)
+        trial_id, number = _oldest_waiting(connection, study_id) or new_trial(connection, study_id, TrialState.RUNNING)
         return Claimed(trial_id, number, counts.used + counts.running, _assign(connection, study_id, trial_id, worker))
 
 
@@ -162,23 +162,32 @@ def stop(engine: Engine, study_id: int, reason: Over, detail: str) -> None:
 
 
 @contextmanager
-def _locked(engine: Engine, study_id: int) -> Iterator[tuple[Connection, Row[Any]]]:
+def holding(engine: Engine, study_id: int) -> Iterator[Connection]:
     """A transaction that holds the study's row, as Optuna does to number a trial. A study has no other lock."""
     with translated(), engine.connect() as connection:
         if connection.dialect.name == "sqlite":  # has no row locks: take the database's write lock at once
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         with connection.begin() if connection.dialect.name != "sqlite" else _commit_at_end(connection):
-            connection.execute(select(studies.c.study_id).where(studies.c.study_id == study_id).with_for_update())
-            row = connection.execute(_round(study_id)).one_or_none()
-            if row is None:
+            held = select(studies.c.study_id).where(studies.c.study_id == study_id).with_for_update()
+            if connection.execute(held).one_or_none() is None:
                 raise UnknownRound(f"study {study_id} is no longer in the store")
-            yield connection, row
+            yield connection
 
 
 @contextmanager
 def _commit_at_end(connection: Connection) -> Iterator[None]:
     yield
     connection.commit()
+
+
+@contextmanager
+def _locked(engine: Engine, study_id: int) -> Iterator[tuple[Connection, Row[Any]]]:
+    """The same, with the round as it stands."""
+    with holding(engine, study_id) as connection:
+        row = connection.execute(_round(study_id)).one_or_none()
+        if row is None:
+            raise UnknownRound(f"study {study_id} is no longer in the store")
+        yield connection, row
 
 
 def _round(study_id: int) -> Any:
@@ -239,11 +248,13 @@ def _oldest_waiting(connection: Connection, study_id: int) -> tuple[int, int] | 
     return found.trial_id, found.number
 
 
-def _new_trial(connection: Connection, study_id: int) -> tuple[int, int]:
+def new_trial(connection: Connection, study_id: int, state: TrialState) -> tuple[int, int]:
+    """Id and number of one more trial, that runs from now or waits. The study must be held."""
+    started = server_now() if state is TrialState.RUNNING else None
     last = connection.execute(select(func.max(trials.c.number)).where(trials.c.study_id == study_id)).scalar_one()
     number = 0 if last is None else last + 1
     created = connection.execute(
-        insert(trials).values(study_id=study_id, number=number, state=TrialState.RUNNING, datetime_start=server_now())
+        insert(trials).values(study_id=study_id, number=number, state=state, datetime_start=started)
     )
     assert created.inserted_primary_key is not None
     return created.inserted_primary_key[0], number

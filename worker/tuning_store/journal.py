@@ -35,9 +35,10 @@ from tuning_store.exceptions import (
 )
 from tuning_store.patience import Patience, waits_out_outages
 from tuning_store.progress import Progress, RunningTrial
-from tuning_store.rounds import Ownership
+from tuning_store.rounds import POINT_ATTRIBUTE, Ownership
 from tuning_study.budget import Claim, Counts, Limits, Over, may_claim, over, result_counts
 from tuning_study.results import FAILURE_ATTRIBUTE, Candidate, candidates
+from tuning_study.space import Point
 from tuning_study.spec import Budget
 
 R = TypeVar("R")
@@ -144,6 +145,15 @@ class Moment:
             study_id=self.study_id,
             datetime_start=self._time(),
             system_attrs={CLAIM_ATTRIBUTE: [worker, 1]},
+        )
+
+    def enqueue(self, point: Point) -> None:
+        self._log(
+            JournalOperation.CREATE_TRIAL,
+            study_id=self.study_id,
+            datetime_start=None,
+            state=TrialState.WAITING,
+            system_attrs={POINT_ATTRIBUTE: point},
         )
 
     def assign(self, trial: FrozenTrial, worker: str | None, attempts: int) -> None:
@@ -262,14 +272,27 @@ class RedisStorage(JournalStorage):
                     moment = Moment(study_id, round, trials, self._replay_result.worker_id)
                     outcome = decide(moment)
                     if moment.logs or round.model_dump_json() != before:
-                        pipe.multi()
-                        pipe.set(round_key(study_id), round.model_dump_json())
-                        append(pipe, moment.logs)
+                        _write(pipe, moment)
                         pipe.execute()
                         self._sync_with_backend()
                     return outcome
                 except errors.WatchError:
                     continue
+
+    def begin(self, study_id: int, round: Round, points: Sequence[Point]) -> None:
+        """See rounds.add."""
+
+        def write(pipe: Pipeline) -> None:
+            if pipe.exists(round_key(study_id)):
+                return
+            moment = Moment(study_id, round, [], self._replay_result.worker_id)
+            for point in points:
+                moment.enqueue(point)
+            _write(pipe, moment)
+
+        with self._thread_lock, _translated():
+            self._redis.transaction(write, round_key(study_id))
+            self._sync_with_backend()
 
     def look(self) -> dict[str, tuple[int, Round, list[FrozenTrial]]]:
         """All rounds and their trials, by the study's name."""
@@ -297,12 +320,14 @@ class RedisLedger:
     def find(self, study: str) -> int:
         return self._find(study)[0]
 
-    def add(self, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership) -> None:
+    def add(
+        self, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership, points: Sequence[Point]
+    ) -> None:
         with _translated():
             now = _now(self.redis)
-            round = Round(owner=keeper.owner, retain=keeper.retain, digest=digest, started_at=now, now=now)
-            round.set_budget(budget)
-            self.redis.set(round_key(study_id), round.model_dump_json())
+        round = Round(owner=keeper.owner, retain=keeper.retain, digest=digest, started_at=now, now=now)
+        round.set_budget(budget)
+        self._storage.begin(study_id, round, points)
 
     def remove(self, study_id: int) -> None:
         with _translated():
@@ -455,6 +480,12 @@ def round_key(study_id: int) -> str:
 
 def seen_key(study_id: int) -> str:
     return f"tuning:seen:{study_id}"
+
+
+def _write(pipe: Pipeline, moment: Moment) -> None:
+    pipe.multi()
+    pipe.set(round_key(moment.study_id), moment.round.model_dump_json())
+    append(pipe, moment.logs)
 
 
 def _read_round(study_id: int, text: bytes | str | None, now: datetime) -> Round:

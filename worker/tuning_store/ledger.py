@@ -12,6 +12,7 @@ from tuning_store.progress import Progress, RunningTrial
 from tuning_store.rounds import Ownership
 from tuning_study.budget import Over
 from tuning_study.results import Candidate
+from tuning_study.space import Point
 from tuning_study.spec import Budget
 
 
@@ -22,7 +23,9 @@ class Ledger(Protocol):
         """Whether the store was ever made."""
 
     def find(self, study: str) -> int: ...
-    def add(self, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership) -> None: ...
+    def add(
+        self, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership, points: Sequence[Point]
+    ) -> None: ...
     def remove(self, study_id: int) -> None: ...
     def set_budget(self, study: str, budget: Budget) -> None: ...
     def set_paused(self, study: str, paused: bool) -> None: ...
@@ -54,8 +57,10 @@ class SqlLedger:
     def find(self, study: str) -> int:
         return rounds.find(self.engine, study)
 
-    def add(self, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership) -> None:
-        rounds.add(self.engine, study_id, study, digest, budget, keeper)
+    def add(
+        self, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership, points: Sequence[Point]
+    ) -> None:
+        rounds.add(self.engine, study_id, study, digest, budget, keeper, points)
 
     def remove(self, study_id: int) -> None:
         rounds.remove(self.engine, study_id)

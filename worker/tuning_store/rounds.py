@@ -1,5 +1,6 @@
 """A round's row in the store: made with its Optuna study, changed in flight, dropped with its history."""
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import TrialState
 from sqlalchemy import Engine, delete, insert, select, update
 
-from tuning_store.claims import active_seconds
+from tuning_store.claims import active_seconds, holding, new_trial
 from tuning_store.exceptions import UnknownRound, translated
-from tuning_store.tables import claims, rounds, server_now, workers
+from tuning_store.tables import claims, rounds, server_now, trial_system_attributes, workers
 from tuning_study.budget import Over
 from tuning_study.round import ResolvedRound
 from tuning_study.space import Point
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from tuning_store.storage import Store
 
 ROUND_ATTRIBUTE = "tuning:round"  # study user attribute: the resolved round, so that the history explains itself
+POINT_ATTRIBUTE = "fixed_params"  # trial system attribute: what Optuna is to suggest for an enqueued trial
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ def start(
 ) -> int:
     """Make the round's study and row, unless they exist, and put `points` first in line. Returns Optuna's study id.
 
-    The row is written last: until it is there no worker can claim, and a start that was cut off is made whole by
-    repeating it.
+    The row is written last, and the points with it: until it is there no worker can claim. A start that was cut off is
+    made whole by repeating it, and of two at the same moment one writes the points.
     """
     with translated():
         study = optuna.create_study(
@@ -53,15 +56,22 @@ def start(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             study.set_metric_names([metric.name for metric in resolved.spec.objectives])
-        for point in points:
-            study.enqueue_trial(point, skip_if_exists=True)
-        store.ledger.add(study._study_id, resolved.study, digest, budget, keeper)
+        distinct = [point for index, point in enumerate(points) if point not in points[:index]]
+        store.ledger.add(study._study_id, resolved.study, digest, budget, keeper, distinct)
         return study._study_id
 
 
-def add(engine: Engine, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership) -> None:
-    """Make the round's row."""
-    with translated(), engine.begin() as connection:
+def add(
+    engine: Engine, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership, points: Sequence[Point]
+) -> None:
+    """Make the round's row, and a trial that waits for each of the points. Nothing happens when the row is there."""
+    with holding(engine, study_id) as connection:
+        if connection.execute(select(rounds.c.study_id).where(rounds.c.study_id == study_id)).one_or_none() is not None:
+            return
+        for point in points:
+            trial_id, _ = new_trial(connection, study_id, TrialState.WAITING)
+            attribute = {"trial_id": trial_id, "key": POINT_ATTRIBUTE, "value_json": json.dumps(point)}
+            connection.execute(insert(trial_system_attributes).values(attribute))
         connection.execute(
             insert(rounds).values(
                 study_id=study_id,
