@@ -10,13 +10,15 @@ import optuna
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
+from redis.client import Pipeline
 from sqlalchemy import update
 
 from builders import make_round
 from tuning_store.claims import Claimed
-from tuning_store.exceptions import ClaimLost, UnknownRound
+from tuning_store.exceptions import ClaimLost, StoreUnavailable, UnknownRound
 from tuning_store.journal import RedisLedger, RedisStorage, Round, seen_key
-from tuning_store.storage import Store, open_store
+from tuning_store.postgres.storage import PostgresStorage
+from tuning_store.storage import PatientStorage, Store, open_store
 from tuning_store.tables import rounds as round_table
 from tuning_store.tables import workers
 from tuning_study.budget import Claim, Counts, Over
@@ -40,6 +42,25 @@ def take(store: Store, study: int, worker: str = "w-0") -> Claimed:
 def finish(store: Store, taken: Claimed, worker: str = "w-0", state: TrialState = COMPLETE) -> bool:
     values = [0.5] if state is COMPLETE else None
     return store.as_worker(worker).storage.set_trial_state_values(taken.trial_id, state, values)
+
+
+def lose_an_answer(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server carries out what it is told next, and the connection breaks before it says so."""
+    match store.storage:
+        case PostgresStorage():
+            place: tuple[object, str] = store.storage._link, "once"
+        case PatientStorage():
+            place = store.engine.dialect, "do_commit"
+        case RedisStorage():
+            place = Pipeline, "execute"
+    answering = getattr(*place)
+
+    def lose(*arguments: object) -> None:
+        monkeypatch.setattr(*place, answering)
+        answering(*arguments)
+        raise StoreUnavailable("the connection broke before the answer")
+
+    monkeypatch.setattr(*place, lose)
 
 
 def counts(store: Store) -> Counts:
@@ -131,6 +152,16 @@ class TestAnEnd:
             finish(store, taken)
         assert counts(store) == Counts(running=1)
         assert finish(store, again, "w-1")
+
+    def test_whose_answer_is_lost_is_still_the_workers_own(
+        self, store: Store, begin: StartRound, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mine = store.as_worker("w-0")
+        taken = mine.claim(begin())
+        assert isinstance(taken, Claimed)
+        lose_an_answer(store, monkeypatch)
+        assert mine.storage.set_trial_state_values(taken.trial_id, COMPLETE, [0.5])
+        assert counts(store) == Counts(complete=1)
 
     def test_twice_is_refused(self, store: Store, begin: StartRound) -> None:
         taken = take(store, begin())

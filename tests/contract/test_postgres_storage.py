@@ -243,18 +243,6 @@ class TestConnections:
         worker.close()
         assert _sessions(postgres_url) == 0
 
-    def test_a_lost_answer_to_an_end_does_not_matter(self, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        schema.create(postgres_url)
-        store = open_store(postgres_url)
-        study = start_round(store, make_round())
-        worker = store.as_worker("w-0")
-        taken = worker.claim(study)
-        assert isinstance(taken, Claimed)
-        _lose_first_answer(monkeypatch, "tuning_finish")
-        assert worker.storage.set_trial_state_values(taken.trial_id, TrialState.COMPLETE, [1.0])
-        assert progress.read(store.engine)[make_round().study].counts == Counts(complete=1)
-        store.close()
-
     def test_a_lost_answer_to_a_claim_does_not_matter(self, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         schema.create(postgres_url)
         store = open_store(postgres_url)

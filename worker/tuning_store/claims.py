@@ -60,11 +60,18 @@ def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:
 
 
 def finish(
-    engine: Engine, trial_id: int, worker: str, state: TrialState, values: Sequence[float] | None = None
+    engine: Engine,
+    trial_id: int,
+    worker: str,
+    state: TrialState,
+    values: Sequence[float] | None = None,
+    *,
+    again: bool = False,
 ) -> bool:
     """Store a trial's end. False when the budget was lowered meanwhile and has no room for it: it waits again.
 
-    Raises ClaimLost if the trial was given to another worker, UpdateFinishedTrialError if it is finished.
+    Raises ClaimLost if the trial was given to another worker, and UpdateFinishedTrialError if it is finished; but what
+    is said `again`, because the first answer was lost, may find it so.
     """
     with translated(), engine.connect() as connection:
         study_id = connection.execute(select(trials.c.study_id).where(trials.c.trial_id == trial_id)).scalar_one()
@@ -74,6 +81,8 @@ def finish(
             .select_from(trials.outerjoin(claims, claims.c.trial_id == trials.c.trial_id))
             .where(trials.c.trial_id == trial_id)
         ).one()
+        if again and found.state is state and found.worker == worker:
+            return True
         if found.state.is_finished():
             raise UpdateFinishedTrialError(f"trial {trial_id} is {found.state.name} already")
         if found.state is not TrialState.RUNNING or found.worker != worker:

@@ -246,8 +246,10 @@ class RedisStorage(JournalStorage):
         if self._worker is None or not state.is_finished():
             return super().set_trial_state_values(trial_id, state, values)
 
-        def end(moment: Moment) -> bool:
+        def end(moment: Moment, again: bool) -> bool:
             trial = self._replay_result.get_trial(trial_id)
+            if again and trial.state is state and worker_of(trial) == self._worker:
+                return True
             if trial.state.is_finished():
                 raise UpdateFinishedTrialError(f"trial {trial_id} is {trial.state.name} already")
             if trial.state is not TrialState.RUNNING or worker_of(trial) != self._worker:
@@ -257,7 +259,8 @@ class RedisStorage(JournalStorage):
             return counted
 
         self.get_trial(trial_id)  # raises KeyError for one that is not there
-        return self.change(self._replay_result._trial_id_to_study_id[trial_id], end)
+        study_id = self._replay_result._trial_id_to_study_id[trial_id]
+        return self._patience.repeat(lambda again: self.change(study_id, lambda moment: end(moment, again)))
 
     def change(self, study_id: int, decide: Callable[[Moment], R]) -> R:
         """Carry out what `decide` makes of the round and its trials, if nobody changes them meanwhile; else again."""

@@ -43,6 +43,17 @@ class Patience:
         )
         return attempts(operation)
 
+    def repeat(self, operation: Callable[[bool], R]) -> R:
+        """`operation(again)`, as often as it takes; `again` warns that an earlier one may have been carried out."""
+        tried = False
+
+        def attempt() -> R:
+            nonlocal tried
+            again, tried = tried, True
+            return operation(again)
+
+        return self(attempt)
+
     def _may_pass(self, attempt: RetryCallState) -> bool:
         assert attempt.outcome is not None
         error = attempt.outcome.exception()

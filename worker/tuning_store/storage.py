@@ -55,7 +55,8 @@ class PatientStorage(_CachedStorage):
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
         if self._worker is None or not state.is_finished():
             return super().set_trial_state_values(trial_id, state, values)
-        return claims.finish(self._backend.engine, trial_id, self._worker, state, values)
+        engine, worker = self._backend.engine, self._worker
+        return self._patience.repeat(lambda again: claims.finish(engine, trial_id, worker, state, values, again=again))
 
     def flush(self) -> None:
         """Nothing is kept back."""

@@ -1,7 +1,7 @@
 """One statement, one round trip, one transaction; repeated while the server is away."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import psycopg2  # type: ignore[import-untyped]
 from sqlalchemy import Engine, create_engine
@@ -10,7 +10,6 @@ from tuning_store.exceptions import translated
 from tuning_store.patience import Patience
 
 Row = tuple[Any, ...]
-R = TypeVar("R")
 
 
 class Link:
@@ -35,18 +34,7 @@ class Link:
         return _reopen, self._recipe
 
     def call(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
-        return self.repeat(lambda _: self.once(statement, parameters))
-
-    def repeat(self, operation: Callable[[bool], R]) -> R:
-        """`operation(again)`, as often as it takes; `again` warns that an earlier one may have been carried out."""
-        tried = False
-
-        def attempt() -> R:
-            nonlocal tried
-            again, tried = tried, True
-            return operation(again)
-
-        return self.patience(attempt)
+        return self.patience(lambda: self.once(statement, parameters))
 
     def once(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
         """Raises StoreUnavailable and its siblings; nobody tries again."""

@@ -126,7 +126,7 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
 
     def claim(self, study_id: int) -> Claimed | Claim:
         """See claims.claim."""
-        [(verdict, trial_id, number, taken, attempt, fresh, started)] = self._link.repeat(
+        [(verdict, trial_id, number, taken, attempt, fresh, started)] = self._link.patience.repeat(
             lambda again: self._link.once(
                 "SELECT * FROM tuning_claim(%s, %s, %s, %s, %s)",
                 (study_id, self._worker, MOST_ATTEMPTS, FAILURE_ATTRIBUTE, again),
@@ -212,7 +212,7 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
             taken = draft.take()
             said = taken.said(values)
             try:
-                outcome, ended = self._link.repeat(
+                outcome, ended = self._link.patience.repeat(
                     lambda again: self._link.once(
                         "SELECT * FROM tuning_finish(%s, %s, %s, %s, %s)",
                         (trial_id, self._worker, state.name, said, again),
