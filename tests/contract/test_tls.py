@@ -1,6 +1,5 @@
 """sslmode=verify-full: the server's certificate must be by the authority that we were given, and name the host."""
 
-import datetime as dt
 import os
 import shutil
 import socket
@@ -12,61 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy import create_engine, text
 
+from authority import Authority
 from tuning_store import address, schema
 from tuning_store.exceptions import StoreUnavailable
 from tuning_store.storage import open_store
 from tuning_store.tenants import create, create_role, tenant_of
 from tuning_store.urls import driver_url, engine_arguments
-
-
-@dataclass
-class Authority:
-    """Signs the certificates of servers."""
-
-    name: str
-
-    def __post_init__(self) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.certificate = self._signed(self.name, self.key.public_key(), authority=True)
-
-    def pem(self) -> str:
-        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-    def server(self, folder: Path) -> None:
-        """A certificate for `localhost` alone, with its key, as PostgreSQL reads them."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        signed = self._signed("localhost", key.public_key(), authority=False)
-        (folder / "server.crt").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        (folder / "server.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            )
-        )
-        (folder / "server.key").chmod(0o600)
-
-    def _signed(self, subject: str, key: ec.EllipticCurvePublicKey, *, authority: bool) -> x509.Certificate:
-        now = dt.datetime.now(dt.UTC)
-        named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
-        issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(named)
-            .issuer_name(issuer)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - dt.timedelta(minutes=5))
-            .not_valid_after(now + dt.timedelta(hours=1))
-            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        )
-        if not authority:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        return builder.sign(self.key, hashes.SHA256())
 
 
 @dataclass(frozen=True)
@@ -95,19 +47,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder:  # which that user may enter, unlike pytest's
         home = Path(folder)
         home.chmod(0o755)
-        data = home / "data"
+        data, certificate, key = home / "data", home / "server.crt", home / "server.key"
         data.mkdir()
-        authority.server(data)
+        for path, content in zip((certificate, key), authority.issue("localhost"), strict=True):
+            path.touch(mode=0o600)
+            path.write_text(content)
         if user:
-            for path in (data, *data.iterdir()):
+            for path in (data, certificate, key):
                 shutil.chown(path, user)
-        certificates = [path.rename(home / path.name) for path in data.iterdir()]  # initdb wants the folder empty
         initdb = [str(programs[-1].with_name("initdb")), "-D", str(data), "-U", "postgres", "-A", "trust"]
         subprocess.run(initdb, user=user, cwd="/", check=True, capture_output=True)
-        for path in certificates:
-            path.rename(data / path.name)
         (data / "pg_hba.conf").write_text("hostssl all all all trust\n")
-        settings = {"listen_addresses": "localhost", "port": port, "unix_socket_directories": "", "ssl": "on"}
+        settings = {"listen_addresses": "localhost", "port": port, "unix_socket_directories": ""}
+        settings |= {"ssl": "on", "ssl_cert_file": certificate, "ssl_key_file": key}
         flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (tmp_path_factory.mktemp("tls") / "log").open("wb") as log:
             process = subprocess.Popen(

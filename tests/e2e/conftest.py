@@ -1,7 +1,8 @@
 """End-to-end tests: the chart on the cluster that KUBECONFIG names, used as a person would, with kubectl.
 
 The images tuning-operator, tuning-worker and tuning-postgresql of the chart's version must be on its nodes;
-`make e2e` says how. Extra arguments of `helm install` come from TUNING_HELM_ARGS.
+`make images` builds them. Nodes that can pull nothing need a postgres:17 too, such as the one of postgres/Dockerfile.
+Extra arguments of `helm install` come from TUNING_HELM_ARGS.
 """
 
 import json
@@ -52,6 +53,10 @@ class Kubectl:
     def wait(self, study: str, condition: str, seconds: int = 120) -> None:
         self(f"wait --for=condition={condition} tstudy/{study} --timeout={seconds}s")
 
+    def refresh(self, pods: str) -> None:
+        """Have the kubelet bring the pods' Secrets up to date now: it would by itself, within about 90 seconds."""
+        self(f"annotate pods -l {pods} --overwrite refreshed={secrets.token_hex(4)}")
+
     def events(self, study: str) -> list[tuple[str, str]]:
         found = self.get(f"events --field-selector involvedObject.name={study}")["items"]
         return [(event["reason"], event["message"]) for event in found]
@@ -81,10 +86,15 @@ def system() -> Kubectl:
     """The chart, installed; kubectl in its namespace."""
     if not os.environ.get("KUBECONFIG"):
         pytest.skip("KUBECONFIG names no cluster")
-    extra = shlex.split(os.environ.get("TUNING_HELM_ARGS", ""))
-    install = f"helm upgrade --install tuning charts/tuning-operator -n {SYSTEM} --create-namespace --wait --timeout 3m"
-    run([*shlex.split(install), *extra])
+    install()
     return Kubectl(SYSTEM)
+
+
+def install(*values: str) -> None:
+    """The chart with these values, and none of those that it had before."""
+    helm = "helm upgrade --install tuning charts/tuning-operator --create-namespace --reset-values --wait --timeout 3m"
+    more = shlex.split(os.environ.get("TUNING_HELM_ARGS", ""))
+    run([*shlex.split(helm), "-n", SYSTEM, *more, *(part for value in values for part in ("--set", value))])
 
 
 @pytest.fixture
