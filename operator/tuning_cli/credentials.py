@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -14,7 +15,10 @@ _BETWEEN_LOOKS = 0.5
 
 
 def rotate(cluster: Cluster, *, everywhere: bool) -> Iterator[tuple[str, str]]:
-    """Each namespace with what became of the request, as the answers come. Raises ClusterError where one is missing."""
+    """Each namespace with what became of the request, as the answers come. Raises ClusterError where one is missing.
+
+    A namespace may end meanwhile, and its login with it; nobody waits for that one.
+    """
     found = cluster.secrets_named(names.TENANT_SECRET, everywhere=everywhere)
     if not found:
         place = "in any namespace" if everywhere else f"in namespace {cluster.namespace}"
@@ -22,14 +26,17 @@ def rotate(cluster: Cluster, *, everywhere: bool) -> Iterator[tuple[str, str]]:
     request = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}-{uuid4().hex[:8]}"
     waiting = {namespace for namespace, _ in found}
     for namespace in sorted(waiting):
-        cluster.annotate_secret(namespace, names.TENANT_SECRET, {names.ROTATE_ANNOTATION: request})
+        with suppress(WrongUse):
+            cluster.annotate_secret(namespace, names.TENANT_SECRET, {names.ROTATE_ANNOTATION: request})
     until = time.monotonic() + _WAIT
     while waiting and time.monotonic() < until:
         time.sleep(_BETWEEN_LOOKS)
-        for namespace, annotations in cluster.secrets_named(names.TENANT_SECRET, everywhere=everywhere):
-            if namespace in waiting and annotations.get(names.ROTATE_HANDLED_ANNOTATION) == request:
+        seen = dict(cluster.secrets_named(names.TENANT_SECRET, everywhere=everywhere))
+        waiting &= seen.keys()
+        for namespace in sorted(waiting):
+            if seen[namespace].get(names.ROTATE_HANDLED_ANNOTATION) == request:
                 waiting.remove(namespace)
-                yield namespace, annotations.get(names.ROTATE_PROBLEM_ANNOTATION, "")
+                yield namespace, seen[namespace].get(names.ROTATE_PROBLEM_ANNOTATION, "")
     if waiting:
         raise ClusterError(
             f"no answer within {_WAIT:.0f}s for {', '.join(sorted(waiting))}: is the operator running, and does it "

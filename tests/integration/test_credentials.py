@@ -6,14 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from sqlalchemy.engine import make_url
 
 from integration.harness import ControlPlane, FakeNode, Kube
 from integration.operator_fixtures import Studies
 from integration.services import Operator, Postgres
-from integration.studies import Gate, quick_study, states, store_url
+from integration.studies import Gate, Study, quick_study, states, store_url
 from integration.test_store_modes import let_the_operator_read, put_url
 from tuning_store.tenants import login_works
 
@@ -23,6 +25,16 @@ def tuning(plane: ControlPlane, *arguments: str) -> subprocess.CompletedProcess[
     command = [sys.executable, "-m", "tuning_cli.app", *arguments]
     env = os.environ | {"KUBECONFIG": str(plane.kubeconfig)}
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=90)
+
+
+@pytest.fixture
+def beside(control_plane: ControlPlane, kube: Kube) -> Iterator[Kube]:
+    """Cluster admin in a second namespace."""
+    client = Kube(control_plane.kubeconfig, f"{kube.namespace}-beside")
+    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": client.namespace}})
+    yield client
+    client.delete("Namespace", client.namespace)
+    client.close()
 
 
 def annotations(kube: Kube) -> dict[str, str]:
@@ -60,6 +72,25 @@ def test_a_password_changes_while_workers_run_and_nothing_is_lost(
     assert sorted(gate.starts) == [*range(6)]  # no trial ran twice
     assert study.status["workers"]["failed"] == 0
     assert len(pods) == 2
+
+
+def test_the_passwords_of_all_namespaces_change_at_once(
+    studies: Studies, kube: Kube, beside: Kube, control_plane: ControlPlane
+) -> None:
+    here, there = studies(quick_study()), Study(beside, quick_study())
+    there.apply()
+    for study in (here, there):
+        study.wait_until("Complete")
+    before = [store_url(kube), store_url(beside)]
+
+    said = tuning(control_plane, "rotate-credentials", "--all")
+
+    assert (said.returncode, said.stderr) == (0, "")
+    for place in (kube, beside):
+        assert f"{place.namespace}: a new password is in its Secret\n" in said.stdout
+        assert login_works(store_url(place))
+    assert [login_works(url) for url in before] == [False, False]
+    there.delete()
 
 
 def test_a_secret_that_somebody_deletes_comes_back(studies: Studies, kube: Kube) -> None:
