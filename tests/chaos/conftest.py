@@ -52,10 +52,9 @@ def _repetitions() -> int:
 
 
 @pytest.fixture(scope="session")
-def server(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    postgres = Postgres(control_plane, tmp_path_factory.mktemp("postgres"), max_connections=60)
-    yield postgres
-    postgres.stop()
+def server(control_plane: ControlPlane) -> Iterator[Postgres]:
+    with Postgres(control_plane, max_connections=60) as postgres:
+        yield postgres
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,18 +64,14 @@ def test_postgresql_gone_for_long(world: World, load: Load, record: Record) -> N
     _told_to_be_back(load)
 
 
-def test_postgresql_failed_over(
-    world: World, begin: Callable[..., Load], record: Record, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_postgresql_failed_over(world: World, begin: Callable[..., Load], record: Record) -> None:
     """Synchronous replication, as for everything that must not be lost; the URL leads to the standby."""
-    primary = Postgres(world.plane, tmp_path_factory.mktemp("primary"))
-    servers = [primary]
+    servers = contextlib.ExitStack()
 
     @contextmanager
     def fault(world: World) -> Iterator[None]:
         old = world.server
-        standby = Postgres(world.plane, tmp_path_factory.mktemp("standby"), copy_of=old)
-        servers.append(standby)
+        standby = servers.enter_context(Postgres(world.plane, copy_of=old))
         old.sql("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
         until(lambda: old.query("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"), "standby", 30)
         world.moment()
@@ -84,21 +81,15 @@ def test_postgresql_failed_over(
         world.database.lead_to(standby.port)
         yield
 
-    try:
+    with servers:
+        primary = servers.enter_context(Postgres(world.plane))
         with world.served_by(primary):
             begin()
             suffer(world, fault, record)
-    finally:
-        for server in servers:
-            server.stop()
 
 
-def test_its_disk_is_full(
-    world: World, begin: Callable[..., Load], record: Record, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("disk")
-    with _small_disk(folder):
-        server = Postgres(world.plane, folder, max_wal_size="64MB", min_wal_size="32MB")
+def test_its_disk_is_full(world: World, begin: Callable[..., Load], record: Record) -> None:
+    with _small_disk() as folder, Postgres(world.plane, folder, max_wal_size="64MB", min_wal_size="32MB") as server:
         ballast = folder / "ballast"
 
         @contextmanager
@@ -115,23 +106,21 @@ def test_its_disk_is_full(
             server.start()  # without room for its log it ends, and Kubernetes would start it again
             yield
 
-        try:
-            with world.served_by(server):
-                begin()
-                suffer(world, fault, record)
-        finally:
-            server.stop()
+        with world.served_by(server):
+            begin()
+            suffer(world, fault, record)
 
 
 @contextmanager
-def _small_disk(folder: Path) -> Iterator[None]:
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}m", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("may not mount a small disk")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+def _small_disk() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="disk-") as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={_DISK}m", "tmpfs", folder]
+        if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+            pytest.skip("may not mount a small disk")
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "-l", folder], check=True)
 
 
 def test_its_connections_are_used_up(world: World, load: Load, record: Record) -> None:

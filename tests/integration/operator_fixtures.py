@@ -39,10 +39,9 @@ def crd(control_plane: ControlPlane) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def session_postgres(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(control_plane, tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.stop()
+def session_postgres(control_plane: ControlPlane) -> Iterator[Postgres]:
+    with Postgres(control_plane) as server:
+        yield server
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import urllib.error
@@ -89,18 +90,23 @@ class _Program:
 class Postgres(_Program):
     """An embedded PostgreSQL on a port of its own, which asks for passwords. `url` is its superuser's.
 
+    A context manager: it ends with the block, and its data with it. They are not among pytest's temporary folders:
+    another session of pytest would close those to the user that PostgreSQL runs as when root starts it.
+
     Args:
+        folder: where its data are; by default a new one.
         copy_of: another one, running; this one is then its hot standby until it is promoted.
         settings: of postgresql.conf.
     """
 
     def __init__(
-        self, plane: ControlPlane, folder: Path, *, copy_of: Postgres | None = None, **settings: object
+        self, plane: ControlPlane, folder: Path | None = None, *, copy_of: Postgres | None = None, **settings: object
     ) -> None:
         (self.port,) = _free_ports(1)
         super().__init__(plane, f"postgres-{self.port}")
         self._settings = {"max_connections": 300, "fsync": "off"} | settings
-        self._data = folder / "data"
+        self._folder = tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True)
+        self._data = (folder or Path(self._folder.name)) / "data"
         # It knows how to run as root; what it would start listens on a socket only.
         self._server = get_server(self._data, cleanup_mode=None, start=False)
         if copy_of is not None:
@@ -116,6 +122,13 @@ class Postgres(_Program):
         who = ("host all all", "host replication postgres")
         (self._data / "pg_hba.conf").write_text("".join(f"{line} 127.0.0.1/32 scram-sha-256\n" for line in who))
         self.sql("SELECT pg_reload_conf()")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._folder.cleanup()
 
     def _copy(self, other: Postgres) -> None:
         self._data.mkdir(parents=True, exist_ok=True)
