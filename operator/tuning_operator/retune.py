@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from tuning_operator.texts import kept
 from tuning_study.spec import Budget, Retune
 from tuning_study.status import RetuneStatus
 
@@ -43,9 +44,9 @@ def parse_request(value: str) -> Request:
     if not isinstance(document, dict) or not document.get("token"):
         return Request(value[:256], "requested by hand", MANUAL, digest)
     return Request(
-        token=str(document["token"])[:256],
-        reason=str(document.get("reason") or "requested by hand")[:256],
-        trigger=str(document.get("trigger") or MANUAL),
+        token=kept(str(document["token"]), 256),
+        reason=kept(str(document.get("reason") or "requested by hand"), 256),
+        trigger=kept(str(document.get("trigger") or MANUAL), 64),
         digest=digest,
     )
 
