@@ -8,7 +8,8 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 
 from tuning_store.durations import BOUNDS, Durations
-from tuning_store.progress import Progress
+from tuning_store.progress import Place, Progress
+from tuning_store.tenants import tenant_of
 from tuning_study.budget import Counts
 from tuning_study.status import State
 
@@ -18,11 +19,12 @@ _TRIAL_STATES = ("complete", "pruned", "failed", "running", "waiting")
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything one scrape is told from. Studies as the API server shows them; the rest by Optuna's study name."""
+    """Everything one scrape is told from. Studies as the API server shows them; the rest by its place in the store."""
 
     studies: Sequence[Mapping[str, Any]] = ()
-    progress: Mapping[str, Progress] = field(default_factory=dict)
-    durations: Mapping[str, Durations] = field(default_factory=dict)
+    owner: str = ""  # the cluster, by which a namespace finds its schema
+    progress: Mapping[Place, Progress] = field(default_factory=dict)
+    durations: Mapping[Place, Durations] = field(default_factory=dict)
     store_up: bool = True
 
 
@@ -55,11 +57,11 @@ def families(scene: Scene) -> Iterable[Metric]:
             best.add_metric([*key, metric["name"]], metric["value"])
         if status.get("pareto"):
             pareto.add_metric([*key, "true"], status["pareto"]["feasible"])
-        optuna_name = (status.get("storage") or {}).get("study", "")
-        if optuna_name in scene.progress:
-            _add_progress(key, scene.progress[optuna_name], target, trials, shares)
-        if optuna_name in scene.durations:
-            found = scene.durations[optuna_name]
+        place = tenant_of(key[0], scene.owner).schema, (status.get("storage") or {}).get("study", "")
+        if place in scene.progress:
+            _add_progress(key, scene.progress[place], target, trials, shares)
+        if place in scene.durations:
+            found = scene.durations[place]
             bounds = [*map(str, BOUNDS), "+Inf"]
             durations.add_metric(key, list(zip(bounds, found.cumulative, strict=True)), found.total_seconds)
     return [info, state, number, target, trials, best, pareto, shares, durations, up]

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import structlog
 from prometheus_client import Histogram
@@ -15,7 +15,7 @@ from tuning_operator.exceptions import ClusterError
 from tuning_store import progress, tenants
 from tuning_store.durations import Durations, read_durations
 from tuning_store.exceptions import StoreError
-from tuning_store.progress import Progress
+from tuning_store.progress import Place, Progress
 from tuning_store.urls import driver_url, engine_arguments
 
 log = structlog.get_logger()
@@ -40,8 +40,9 @@ class Scenes:
         return self._scene
 
     async def _read(self) -> Scene:
-        studies: Sequence[Mapping[str, Any]] = self._scene.studies
+        studies, owner = self._scene.studies, self._scene.owner
         try:
+            owner = owner or await self._cluster.identity()
             studies = await self._cluster.list_studies(self._namespaces)
         except ClusterError as error:
             log.warning("studies are told as they were", error=str(error))
@@ -49,10 +50,10 @@ class Scenes:
             found, durations = await asyncio.to_thread(self._read_store)
         except StoreError as error:
             log.warning("the store does not answer", error=str(error))
-            return Scene(studies, self._scene.progress, self._scene.durations, store_up=False)
-        return Scene(studies, found, durations)
+            return replace(self._scene, studies=studies, owner=owner, store_up=False)
+        return Scene(studies, owner, found, durations)
 
     @_operations.time()
-    def _read_store(self) -> tuple[Mapping[str, Progress], Mapping[str, Durations]]:
+    def _read_store(self) -> tuple[Mapping[Place, Progress], Mapping[Place, Durations]]:
         schemas = tenants.schemas(self._engine)
-        return progress.read(self._engine, schemas), read_durations(self._engine, schemas)
+        return progress.read_all(self._engine, schemas), read_durations(self._engine, schemas)

@@ -1,18 +1,22 @@
 """`python -m tuning_operator`: the operator's process."""
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 import optuna
 import structlog
 from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 
-from tuning_operator import handlers, lease, logs, metrics
-from tuning_operator.cluster import Cluster
+from tuning_operator import handlers, lease, logs, metrics, names
+from tuning_operator.cluster import JOBS, Cluster
 from tuning_operator.exceptions import ClusterError, InvalidSettings
 from tuning_operator.history import HistoryKeeper
 from tuning_operator.logins import LoginKeeper
@@ -23,6 +27,7 @@ from tuning_operator.stores import Stores
 from tuning_operator.web import serving
 
 log = structlog.get_logger()
+R = TypeVar("R")
 
 
 async def run(settings: Settings) -> None:
@@ -59,8 +64,9 @@ async def _lead_for_ever(settings: Settings, cluster: Cluster, loops: Loops) -> 
 
 
 async def _lead(settings: Settings, cluster: Cluster, loops: Loops) -> None:
-    owner = await _cluster_identity(cluster)
-    stores = Stores(settings, cluster, owner)
+    stores = Stores(settings, cluster, await _answered(cluster.identity))
+    listing = partial(cluster.list_metadata, JOBS, settings.watch_namespaces, labelSelector=names.STUDY_LABEL)
+    await loops.wait_for_jobs(await _answered(listing))
     loops.lead(Reconciler(settings, cluster, stores))
     metrics.leading(True)
     log.info("leading", identity=settings.identity)
@@ -73,10 +79,10 @@ async def _follow(loops: Loops) -> None:
     await loops.stop()
 
 
-async def _cluster_identity(cluster: Cluster) -> str:
+async def _answered(ask: Callable[[], Awaitable[R]]) -> R:
     while True:
         try:
-            return await cluster.identity()
+            return await ask()
         except ClusterError as error:
             log.warning("the API server does not answer yet", error=str(error))
             await asyncio.sleep(1)
@@ -91,6 +97,10 @@ def main() -> int:
     except InvalidSettings as error:
         log.error("the operator cannot start", error=str(error))
         return 2
+    # What was imported stays: a collection that looks at it all again and again costs more than a thousand studies.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
     asyncio.run(run(settings))
     return 0
 

@@ -1,6 +1,7 @@
 """Carries out what a plan says, in the cluster and in the store. Every action can be repeated without harm."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from tuning_operator import actions, names
 from tuning_operator import conditions as why
@@ -13,7 +14,7 @@ from tuning_operator.observed import Study
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
 from tuning_store import claims, rounds
-from tuning_store.storage import open_store
+from tuning_store.storage import Store
 from tuning_study.digest import spec_digest
 from tuning_study.results import candidates, ranked
 from tuning_study.round import study_name
@@ -33,7 +34,7 @@ class Actor:
         match action:
             case StartRound():
                 await self._cluster.apply(round_config_map(action.resolved))
-                changes = await self._stores.call(self._start_round, action, location)
+                changes = await self._stores.open.call(location, partial(self._start_round, action))
                 return [Note(why.WARM_START_CLIPPED, change, "Warning") for change in changes[:5]]
             case actions.StartWorkers(resolved, replicas):
                 defaults = WorkerDefaults(
@@ -47,31 +48,27 @@ class Actor:
                 await self._stores.call(self._change_round, action, study, location)
         return []
 
-    def _start_round(self, action: StartRound, location: Location) -> Sequence[str]:
+    def _start_round(self, action: StartRound, store: Store) -> Sequence[str]:
         resolved = action.resolved
-        store = open_store(location.url, schema=location.schema)
-        try:
-            wanted: list[Point] = list(resolved.spec.warm_start.points) if action.warm_from is None else []
-            if action.warm_from is not None and action.warm_best:
-                trials = store.load_study(action.warm_from).get_trials(deepcopy=False)
-                by_number = {trial.number: trial.params for trial in trials}
-                order = ranked(resolved.spec.objectives, candidates(trials))
-                wanted += [by_number[entry.number] for entry in order[: action.warm_best]]
-            points, changes = [], []
-            for point in wanted:
-                clipped, told = clip(resolved.spec.parameters, point) if resolved.spec.parameters else (point, [])
-                points.append(clipped)
-                changes += told
-            rounds.start(
-                store,
-                resolved,
-                digest=spec_digest(resolved.spec),
-                budget=action.budget,
-                keeper=rounds.Ownership(self._stores.owner, resolved.spec.deletion_policy == "Retain"),
-                points=points,
-            )
-        finally:
-            store.close()
+        wanted: list[Point] = list(resolved.spec.warm_start.points) if action.warm_from is None else []
+        if action.warm_from is not None and action.warm_best:
+            trials = store.load_study(action.warm_from).get_trials(deepcopy=False)
+            by_number = {trial.number: trial.params for trial in trials}
+            order = ranked(resolved.spec.objectives, candidates(trials))
+            wanted += [by_number[entry.number] for entry in order[: action.warm_best]]
+        points, changes = [], []
+        for point in wanted:
+            clipped, told = clip(resolved.spec.parameters, point) if resolved.spec.parameters else (point, [])
+            points.append(clipped)
+            changes += told
+        rounds.start(
+            store,
+            resolved,
+            digest=spec_digest(resolved.spec),
+            budget=action.budget,
+            keeper=rounds.Ownership(self._stores.owner, resolved.spec.deletion_policy == "Retain"),
+            points=points,
+        )
         return changes
 
     def _change_round(self, action: Action, study: Study, location: Location) -> None:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -18,9 +18,15 @@ from tuning_study.spec import API_VERSION, GROUP, KIND, PLURAL, VERSION
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_JSON = "application/json"
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _TIMEOUT = 15.0  # seconds for one request
+_PAGE = 100  # objects
+STUDIES = f"/apis/{GROUP}/{VERSION}/*/{PLURAL}"
+JOBS = "/apis/batch/v1/*/jobs"
+SECRETS = "/api/v1/*/secrets"
 
 
 def _translated(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
@@ -53,6 +59,11 @@ def _message(body: str) -> str:
 
 def _study_path(namespace: str, name: str) -> str:
     return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
+
+
+def _paths(path: str, namespaces: Sequence[str]) -> Sequence[str]:
+    """`path` in each of the namespaces, or in all when none is named."""
+    return [path.replace("*", f"namespaces/{namespace}") for namespace in namespaces] or [path.replace("/*", "")]
 
 
 class Cluster:
@@ -130,12 +141,13 @@ class Cluster:
     @_translated
     async def list_studies(self, namespaces: Sequence[str] = ()) -> Sequence[Mapping[str, Any]]:
         """All studies, or those of `namespaces`, as they are now: no cache, as what is not among them is dropped."""
-        places = [f"namespaces/{namespace}/" for namespace in namespaces] or [""]
-        found: list[Mapping[str, Any]] = []
-        for place in places:
-            path = f"/apis/{GROUP}/{VERSION}/{place}{PLURAL}"
-            found += (await self._request("GET", path))["items"]
-        return found
+        return [study for path in _paths(STUDIES, namespaces) async for study in self._list(path)]
+
+    @_translated
+    async def list_metadata(self, path: str, namespaces: Sequence[str], **query: str) -> Sequence[Mapping[str, Any]]:
+        """The metadata alone of what is at `path`, one of the above, in all namespaces or in those."""
+        paths = _paths(path, namespaces)
+        return [one["metadata"] for each in paths async for one in self._list(each, query, _METADATA)]
 
     @_translated
     async def read_study(self, namespace: str, name: str) -> Mapping[str, Any]:
@@ -156,10 +168,8 @@ class Cluster:
     @_translated
     async def list_pods(self, namespace: str, selector: str) -> Sequence[Mapping[str, Any]]:
         """As they are now: no cache, as a worker whose pod is not among them is taken for dead."""
-        query = [("labelSelector", selector)]
-        pods: Sequence[Mapping[str, Any]] = (
-            await self._request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query)
-        )["items"]
+        path = f"/api/v1/namespaces/{namespace}/pods"
+        pods = [pod async for pod in self._list(path, {"labelSelector": selector})]
         return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     @_translated
@@ -194,12 +204,23 @@ class Cluster:
             if error.status not in (403, 404, 409):  # told already, or the namespace is going
                 raise
 
+    async def _list(
+        self, path: str, query: Mapping[str, str] | None = None, accept: str = _JSON
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """Page by page: what is read takes many times the memory of its text."""
+        asked, following = {"limit": str(_PAGE), **(query or {})}, "first"
+        while following:
+            page = await self._request("GET", path, query=list(asked.items()), accept=accept)
+            for item in page.pop("items") or ():  # null when empty
+                yield item
+            following = asked["continue"] = page["metadata"].get("continue", "")
+
     async def _write(
         self,
         method: str,
         path: str,
         body: Mapping[str, Any],
-        content_type: str = "application/json",
+        content_type: str = _JSON,
         query: Sequence[tuple[str, str]] = (),
     ) -> Any:
         self._on_write()
@@ -210,14 +231,15 @@ class Cluster:
         method: str,
         path: str,
         body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
+        content_type: str = _JSON,
         query: Sequence[tuple[str, str]] = (),
+        accept: str = _JSON,
     ) -> Any:
         request = await self.api.param_serialize(
             method,
             path,
             query_params=list(query),
-            header_params={"Accept": "application/json", "Content-Type": content_type},
+            header_params={"Accept": accept, "Content-Type": content_type},
             body=body,
             auth_settings=["BearerToken"],
         )

@@ -15,6 +15,9 @@ from tuning_study.spec import GROUP, PLURAL, VERSION
 
 _REQUEST_TIMEOUT = 30.0  # seconds
 _SILENCE = 40.0  # seconds without an event until a watch is opened anew: some networks drop a connection untold
+_OF_A_JOB = ("namespace", "name", "uid", "resourceVersion", "labels", "deletionTimestamp")
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_PAGE = 100  # objects of the first list: as such they are many times as large as they were sent
 _BACKOFFS = (1, 1, 2, 3, 5, *[8] * 100)  # seconds; kopf's own grow to 21, and end with the operator after 54
 
 
@@ -40,8 +43,12 @@ def _registry(loops: Loops, clusterwide: bool) -> kopf.OperatorRegistry:
 
     @kopf.on.event("batch", "v1", "jobs", labels={names.STUDY_LABEL: kopf.PRESENT}, registry=registry)
     async def job_seen(type: str | None, body: kopf.Body, **_: Any) -> None:
-        job = _plain(body)
-        job["spec"] = {key: value for key, value in job["spec"].items() if key != "template"}
+        metadata, spec, status = body["metadata"], body["spec"], body.get("status", {})
+        job = {
+            "metadata": {key: metadata[key] for key in _OF_A_JOB if key in metadata},
+            "spec": {"parallelism": spec.get("parallelism", 0), "suspend": spec.get("suspend", False)},
+            "status": {key: value for key, value in status.items() if key != "uncountedTerminatedPods"},
+        }
         loops.saw_job(job, deleted=type == "DELETED")
 
     if clusterwide:  # else the operator may not watch namespaces
@@ -65,16 +72,34 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.label_selectors["batch", "jobs"] = names.STUDY_LABEL
     settings.networking.error_backoffs = _BACKOFFS
     settings.watching.inactivity_timeout = _SILENCE
+    settings.watching.chunk_size = _PAGE
     settings.queueing.idle_timeout = 1.0  # seconds; at the end kopf waits this long for each kind of object
     settings.queueing.exit_timeout = 1.0
+    settings.persistence.diffbase_storage = _NoDiffs()
     settings.batching._batch_window = 0.0  # every look reads the latest state anyway
     return settings
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Spares kopf the copy of each object, from which it would tell what changed: nobody asks."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
 
 
 def _plain(body: kopf.Body) -> dict[str, Any]:
     """The body as it is now; kopf's own is a view that changes with the next event.
 
-    Without the field managers: nobody reads them, and of a thousand studies they are most of the memory.
+    Without the field managers and what kubectl applied: nobody reads them, and of a thousand studies they are most of
+    the memory.
     """
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
+    if _LAST_APPLIED in metadata.get("annotations", ()):
+        metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != _LAST_APPLIED}
     return {**body, "metadata": metadata}

@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import structlog
 
-from tuning_operator.cluster import Cluster
+from tuning_operator.cluster import STUDIES, Cluster
 from tuning_operator.exceptions import ClusterError
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Board, Stores
 from tuning_store import rounds, tenants
 from tuning_store.exceptions import StoreError
-from tuning_store.progress import read
+from tuning_store.progress import Place, read_all
 from tuning_store.storage import open_store
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ class HistoryKeeper:
     def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
         self._url, self._watched = settings.store_url, settings.watch_namespaces
         self._cluster, self._stores = cluster, stores
-        self._missing: dict[str, int] = {}
+        self._missing: dict[Place, int] = {}
 
     async def run(self) -> None:
         while True:
@@ -40,22 +40,22 @@ class HistoryKeeper:
             except (StoreError, ClusterError) as error:
                 log.warning("history is not swept", error=str(error))
 
-    async def sweep(self) -> list[str]:
+    async def sweep(self) -> list[Place]:
         """Drop the rounds of this cluster whose study is gone and did not ask to retain them."""
         board: Board = self._stores.admin_board()
         schemas = await self._stores.call(tenants.schemas, board.engine)
-        found = await self._stores.call(read, board.engine, schemas)
-        living = {study["metadata"]["uid"] for study in await self._cluster.list_studies(self._watched)}
-        orphans = {
-            name: progress
-            for name, progress in found.items()
-            if progress.owner == self._stores.owner and not progress.retain and self._is_orphan(name, living)
-        }
-        self._missing = {name: self._missing.get(name, 0) + 1 for name in orphans}
-        gone = [name for name, times in self._missing.items() if times >= _SEEN_TWICE]
-        for name in gone:
-            await self._stores.call(_drop, self._url, orphans[name].schema, name)
-            log.info("history dropped", study=name)
+        found = await self._stores.call(read_all, board.engine, schemas)
+        living = {study["uid"] for study in await self._cluster.list_metadata(STUDIES, self._watched)}
+        orphans = [
+            place
+            for place, progress in found.items()
+            if progress.owner == self._stores.owner and not progress.retain and self._is_orphan(place[1], living)
+        ]
+        self._missing = {place: self._missing.get(place, 0) + 1 for place in orphans}
+        gone = [place for place, times in self._missing.items() if times >= _SEEN_TWICE]
+        for schema, study in gone:
+            await self._stores.call(_drop, self._url, schema, study)
+            log.info("history dropped", study=study)
         return gone
 
     def _is_orphan(self, study: str, living: set[str]) -> bool:

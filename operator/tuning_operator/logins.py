@@ -1,15 +1,14 @@
 """Looks after the namespaces' logins: a new password where one is asked for, an end to sessions that halt everybody."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import structlog
 from sqlalchemy import create_engine
 
 from tuning_operator import names
-from tuning_operator.cluster import Cluster, _translated
+from tuning_operator.cluster import SECRETS, Cluster
 from tuning_operator.exceptions import ClusterError, Forbidden, NotFound
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Stores
@@ -21,14 +20,13 @@ log = structlog.get_logger()
 
 _BETWEEN_LISTINGS = 5.0  # seconds; how soon a request for a new password is seen
 _LONGEST_WAIT = 10.0  # seconds that the operator waits for a lock that a namespace holds
-_METADATA_ALONE = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class LoginKeeper:
     """Lists the Secrets of the namespaces by their metadata alone: one request, however many there are."""
 
     def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
-        self._settings, self._cluster, self._stores = settings, cluster, stores
+        self._watched, self._cluster, self._stores = settings.watch_namespaces, cluster, stores
         # Not the operator's own connections and threads: what it is to end may hold all of them.
         self._engine = create_engine(driver_url(settings.store_url), **engine_arguments(settings.store_url))
         self._thread = ThreadPoolExecutor(1, "logins")
@@ -41,7 +39,9 @@ class LoginKeeper:
     async def answer_requests(self) -> None:
         """A new password where the Secret's annotation asks for one, and a new Secret where ours was deleted."""
         known = self._stores.namespaces()
-        found = {secret["metadata"]["namespace"]: secret["metadata"] for secret in await self._secrets()}
+        named = f"metadata.name={names.TENANT_SECRET}"
+        listed = await self._cluster.list_metadata(SECRETS, self._watched, fieldSelector=named)
+        found = {secret["namespace"]: secret for secret in listed}
         wanted: dict[str, str | None] = {namespace: None for namespace in known if namespace not in found}
         for namespace, metadata in found.items():
             annotations = metadata.get("annotations") or {}
@@ -65,27 +65,6 @@ class LoginKeeper:
             self._stores.forget(namespace)
             return
         log.info("the namespace has a new password" if problem is None else problem, namespace=namespace)
-
-    async def _secrets(self) -> list[Mapping[str, Any]]:
-        places = [f"namespaces/{namespace}/" for namespace in self._settings.watch_namespaces] or [""]
-        return [secret for place in places for secret in await _list_secrets(self._cluster, f"/api/v1/{place}secrets")]
-
-
-@_translated
-async def _list_secrets(cluster: Cluster, path: str) -> list[Mapping[str, Any]]:
-    request = await cluster.api.param_serialize(
-        "GET",
-        path,
-        query_params=[("fieldSelector", f"metadata.name={names.TENANT_SECRET}")],
-        header_params={"Accept": _METADATA_ALONE},
-        auth_settings=["BearerToken"],
-    )
-    response = await cluster.api.call_api(*request, _request_timeout=15.0)
-    if not 200 <= response.status <= 299:
-        await response.read()
-        cluster.api.response_deserialize(response, {})
-    found: list[Mapping[str, Any]] = (await response.response.json())["items"] or []  # null when empty
-    return found
 
 
 async def _every(seconds: float, look: Callable[[], Awaitable[None]]) -> None:

@@ -4,7 +4,8 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,7 +20,8 @@ from tuning_operator.reconcile import Reconciler
 
 log = structlog.get_logger()
 
-_LONGEST_WAIT = timedelta(seconds=30)  # after errors
+_LONGEST_WAIT = timedelta(seconds=30)  # after errors, and for what the watch has not shown yet
+_NEWCOMERS = 24  # first looks at a time: those who are known already do not wait behind them
 Key = tuple[str, str]  # namespace and name
 
 
@@ -38,9 +40,23 @@ class Loops:
         self._reconciler: Reconciler | None = None
         self._studies: dict[Key, Mapping[str, Any]] = {}
         self._jobs: dict[Key, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+        self._unseen: set[Key] = set()  # Jobs that are waited for
+        self._job_seen = asyncio.Event()
         self._ending: set[str] = set()  # namespaces
         self._loops: dict[Key, _Loop] = {}
         self._observed: set[Key] = set()  # at least once by this replica since it leads
+        # A thousand that come at once would all wait for the API server until it seems not to answer.
+        self._newcomers = asyncio.Semaphore(_NEWCOMERS)
+
+    async def wait_for_jobs(self, known: Sequence[Mapping[str, Any]]) -> None:
+        """Until the watch has shown the Jobs of `known`, their metadata: a look before would make them anew."""
+        seen = {(key[0], name) for key, jobs in self._jobs.items() for name in jobs}
+        self._unseen = {(job["namespace"], job["name"]) for job in known} - seen
+        with suppress(TimeoutError):  # one that was deleted meanwhile is never shown
+            async with asyncio.timeout(_LONGEST_WAIT.total_seconds()):
+                while self._unseen:
+                    self._job_seen.clear()
+                    await self._job_seen.wait()
 
     def lead(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
@@ -73,6 +89,8 @@ class Loops:
             self._jobs[key].pop(metadata["name"], None)
         else:
             self._jobs[key][metadata["name"]] = body
+        self._unseen.discard((metadata["namespace"], metadata["name"]))
+        self._job_seen.set()
         if key in self._loops:
             self._loops[key].wake.set()
 
@@ -106,7 +124,8 @@ class Loops:
         while True:
             loop.wake.clear()
             try:
-                wait = await self._look(key, loop)
+                async with self._newcomers if key not in self._observed else nullcontext():
+                    wait = await self._look(key, loop)
                 failures = 0
             except (NotFound, Conflict) as error:  # the watch will show what happened
                 log.info("try again", namespace=key[0], study=key[1], error=str(error))

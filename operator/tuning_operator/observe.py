@@ -1,8 +1,10 @@
 """Reads everything that a decision about one study needs, from the watch's caches, the store and, rarely, the API."""
 
+import asyncio
 import importlib.metadata
 import math
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +16,7 @@ from tuning_operator.cluster import Cluster
 from tuning_operator.exceptions import Forbidden, SecretUnusable
 from tuning_operator.observed import JobView, Observed, PodView, StoreProblem, Study, job_view, pod_view
 from tuning_operator.stores import Location, Stores
+from tuning_operator.texts import kept
 from tuning_store import progress as stored
 from tuning_store.exceptions import AuthenticationRefused, PermissionRefused, StoreError
 from tuning_store.progress import Progress
@@ -25,6 +28,9 @@ from tuning_study.spec import TuningStudySpec
 from tuning_study.status import Best, MetricValue, ParameterValue, Pareto, TuningStudyStatus
 
 VERSIONS = {name: importlib.metadata.version(name) for name in ("tuning-operator", "optuna")}
+_ENDED = ("Complete", "Failed")
+_UNKNOWN = -1
+_TOGETHER = 5.0  # seconds in which one list of a namespace's pods serves all who look first
 _FRESH = 0.7  # seconds that a reading of the store may be old
 
 
@@ -40,6 +46,7 @@ class Memory:
     acted_at: float = 0.0  # monotonic
     job_version: str | None = None
     pods: list[PodView] | None = None
+    inherited: bool = False  # whether its round was started before this operator led
     best_at: tuple[str, int] | None = None  # study and complete trials for which the results were read
     best: Best | None = None
     pareto: Pareto | None = None
@@ -81,6 +88,7 @@ def _checked(document: Any) -> tuple[TuningStudySpec | None, tuple[str, ...]]:
 class Observer:
     def __init__(self, cluster: Cluster, stores: Stores) -> None:
         self._cluster, self._stores = cluster, stores
+        self._listings: dict[str, asyncio.Task[Mapping[tuple[str, int], list[PodView]]]] = {}  # by namespace
 
     async def observe(
         self, study: Study, job: Mapping[str, Any] | None, memory: Memory, *, results: bool
@@ -97,16 +105,23 @@ class Observer:
         try:
             location = await self._stores.locate(study.namespace, study.spec.storage)
             progress = await self._progress(study, location, memory)
+            if memory.best_at is None:
+                _take_over(study.status, memory)
             if progress is not None and (results or progress.over is not None):
-                await self._read_results(study.status, study.spec, progress, location, memory)
+                await self._read_results(study.spec, progress, location, memory)
             failures = (
                 await self._stores.call(
                     stored.read_failures, self._stores.board(location).engine, progress.study, location.schema
                 )
-                if progress is not None and progress.over is not None and progress.counts.failed
+                if progress is not None
+                and progress.over is not None
+                and progress.counts.failed
+                and study.status.state not in _ENDED  # which is when they are told
                 else ()
             )
         except (StoreError, SecretUnusable, Forbidden) as error:
+            if isinstance(error, AuthenticationRefused):
+                self._stores.read_again(study.namespace, study.spec.storage)
             return replace(observed, store=store_problem(error)), None
         pods = await self._pods(study, job, progress, observed.job, memory)
         return (
@@ -117,7 +132,7 @@ class Observer:
                 pods=pods,
                 best=memory.best if progress is not None else None,
                 pareto=memory.pareto if progress is not None else None,
-                failures=failures,
+                failures=[(kept(reason, 512), number) for reason, number in failures],
             ),
             location,
         )
@@ -126,20 +141,16 @@ class Observer:
         number = max(1, study.status.round)
         name = study_name(study.namespace, study.name, study.uid, number)
         not_before = max(time.monotonic() - _FRESH, memory.acted_at)  # a plan must see what the last one did
-        return await self._stores.board(location).progress(name, not_before)
+        return await self._stores.board(location).progress((location.schema, name), not_before)
 
     async def _read_results(
         self,
-        status: TuningStudyStatus,
         spec: TuningStudySpec,
         progress: Progress,
         location: Location,
         memory: Memory,
     ) -> None:
         at = (progress.study, progress.counts.complete)
-        if memory.best_at is None and status.state == "Complete" and status.storage is not None:  # an earlier life read
-            memory.best_at = status.storage.study, status.trials.complete
-            memory.best, memory.pareto = status.best, status.pareto
         if memory.best_at == at:
             return
         engine = self._stores.board(location).engine
@@ -170,15 +181,37 @@ class Observer:
         if progress is None or (job is None and not progress.counts.running):
             return None
         version = job["metadata"]["resourceVersion"] if job else None
-        living = {pod.name for pod in memory.pods or () if not pod.ended}
-        strangers = {worker for worker, share in progress.shares.items() if share.running} - living
-        if version != memory.job_version or strangers:
-            if not strangers and not (view is not None and (view.failed or view.terminating)):
-                return memory.pods
+        running = {worker for worker, share in progress.shares.items() if share.running}
+        failing = view is not None and bool(view.failed or view.terminating) and version != memory.job_version
+        if memory.pods is None and memory.inherited and running and not failing:
+            memory.pods = (await self._all_pods(study.namespace)).get((study.name, study.status.round), [])
+        if failing or running - {pod.name for pod in memory.pods or () if not pod.ended}:
             selector = f"{names.STUDY_LABEL}={study.name},{names.ROUND_LABEL}={study.status.round}"
             memory.pods = [pod_view(pod) for pod in await self._cluster.list_pods(study.namespace, selector)]
             memory.job_version = version
         return memory.pods
+
+    async def _all_pods(self, namespace: str) -> Mapping[tuple[str, int], list[PodView]]:
+        """All workers' pods in the namespace, by study and round: one list for those who look first after a start."""
+        if namespace not in self._listings:
+            self._listings[namespace] = asyncio.create_task(self._list_all_pods(namespace))
+            asyncio.get_running_loop().call_later(_TOGETHER, self._listings.pop, namespace)
+        return await asyncio.shield(self._listings[namespace])
+
+    async def _list_all_pods(self, namespace: str) -> Mapping[tuple[str, int], list[PodView]]:
+        found: dict[tuple[str, int], list[PodView]] = defaultdict(list)
+        for pod in await self._cluster.list_pods(namespace, f"{names.ROLE_LABEL}={names.WORKER_ROLE}"):
+            labels = pod["metadata"]["labels"]
+            found[labels[names.STUDY_LABEL], int(labels[names.ROUND_LABEL])].append(pod_view(pod))
+        return found
+
+
+def _take_over(status: TuningStudyStatus, memory: Memory) -> None:
+    """The best trials as an earlier life of the operator told them. What it told of a round that ended is the last."""
+    memory.inherited = status.storage is not None
+    told = status.trials.complete if status.state in _ENDED else _UNKNOWN
+    memory.best_at = status.storage.study if status.storage is not None else "", told
+    memory.best, memory.pareto = status.best, status.pareto
 
 
 def store_problem(error: Exception) -> StoreProblem:
@@ -207,7 +240,7 @@ def _described(
         metrics=[
             MetricValue(name=m.name, value=reported[m.name]) for m in spec.metrics if _is_told(reported.get(m.name))
         ],
-        parameters=[ParameterValue(name=name, value=str(value)[:128]) for name, value in parameters.items()],
+        parameters=[ParameterValue(name=name, value=kept(str(value), 128)) for name, value in parameters.items()],
         feasible=winner.feasible,
     )
 

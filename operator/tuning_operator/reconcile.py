@@ -1,9 +1,10 @@
 """One look at a study: observe, plan, act, tell the Events, and one status write at most."""
 
+import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -62,6 +63,8 @@ class Reconciler:
         job = _newer(jobs.get(names.round_name(study.name, max(1, study.status.round))), memory.job)
         if job is not memory.job:
             memory.job = None
+        if memory.written_at is None and study.status.start_time is not None:
+            memory.written_at = _written_before(study.status.start_time, datetime.now(UTC))
         due = _progress_is_due(study.status, memory)
         observed, location = await self._observer.observe(study, job, memory, results=due)
         observed = replace(observed, namespace_ends=namespace_ends)
@@ -134,5 +137,13 @@ def _progress_is_due(status: TuningStudyStatus, memory: Memory, now: datetime | 
     if memory.written_at is None or status.start_time is None:
         return True
     moment = now or datetime.now(memory.written_at.tzinfo)
-    pause = min(max((moment - status.start_time) * _SHARE_OF_AGE, _MIN_PAUSE), _MAX_PAUSE)
-    return moment - memory.written_at >= pause
+    return moment - memory.written_at >= _pause(status.start_time, moment)
+
+
+def _written_before(start: datetime, now: datetime) -> datetime:
+    """When an earlier life of the operator may have written the status: so that many are not written all at once."""
+    return now - _pause(start, now) * random.random()
+
+
+def _pause(start: datetime, now: datetime) -> timedelta:
+    return min(max((now - start) * _SHARE_OF_AGE, _MIN_PAUSE), _MAX_PAUSE)

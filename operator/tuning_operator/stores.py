@@ -4,9 +4,12 @@ import asyncio
 import hashlib
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,11 +23,17 @@ from tuning_operator.exceptions import Forbidden, NotFound, SecretUnusable
 from tuning_operator.settings import Settings
 from tuning_store import address, progress, schema, tenants
 from tuning_store.exceptions import PermissionRefused
-from tuning_store.progress import Progress
+from tuning_store.progress import Place, Progress
+from tuning_store.storage import Store, open_store
 from tuning_store.urls import driver_url, engine_arguments
 from tuning_study.spec import Storage
 
 R = TypeVar("R")
+_REMEMBERED = 1.5  # seconds after which nobody who looks each second still asks
+_OLD = 0.35  # seconds after which a reading is worth another when there is one anyway
+_SECRET_HOLDS = 30.0  # seconds for which a study's own Secret is not read again
+_IDLE = 10.0  # seconds until a store that nobody uses is closed
+_MOST_OPEN = 24  # stores, each with a connection
 _SHARED = "all namespaces share the administrator's login; change its password, and the Secret that tells the operator"
 
 
@@ -40,49 +49,89 @@ class Location:
 
 
 class Board:
-    """The progress of all rounds behind one URL. Readers that come together share one statement."""
+    """The progress of rounds behind one URL, of those that are asked for. Who asks together shares one statement."""
 
     def __init__(self, url: str) -> None:
         self.engine: Engine = create_engine(driver_url(url), **engine_arguments(url))
-        self._schemas: set[str | None] = set()
-        self._snapshot: Mapping[str, Progress] = {}
-        self._read: frozenset[str | None] = frozenset()  # the schemas in it
-        self._read_at = float("-inf")
+        self._asked: dict[Place, float] = {}  # when last; this and the next by the monotonic clock
+        self._found: dict[Place, tuple[float, Progress | None]] = {}  # and when that was read
         self._lock = asyncio.Lock()
-
-    def add(self, schema: str | None) -> None:
-        """Read this schema too."""
-        self._schemas.add(schema)
+        self._thread = ThreadPoolExecutor(1, "progress")  # its own, so that it waits behind nobody's start of a round
 
     def engine_for(self, schema: str | None) -> Engine:
         """The same connections, with a tenant's schema in every statement."""
         return self.engine.execution_options(schema_translate_map={None: schema})
 
-    async def progress(self, study: str, not_before: float) -> Progress | None:
+    async def progress(self, place: Place, not_before: float) -> Progress | None:
         """The round as it was at the monotonic time `not_before` or later."""
+        self._asked[place] = time.monotonic()
         async with self._lock:
-            if self._read_at < not_before or self._schemas != self._read:
-                began, schemas = time.monotonic(), frozenset(self._schemas)
-                self._snapshot = await asyncio.to_thread(progress.read, self.engine, sorted(schemas, key=str))
-                self._read_at, self._read = began, schemas  # one that was added meanwhile is not in it
-        return self._snapshot.get(study)
+            if place not in self._found or self._found[place][0] < not_before:
+                await self._read(place)
+            return self._found[place][1]
+
+    async def _read(self, place: Place) -> None:
+        """`place`, and with it those that are asked for so often that they will be next."""
+        now = time.monotonic()
+        self._asked = {other: at for other, at in self._asked.items() if now - at < _REMEMBERED}
+        self._found = {other: self._found[other] for other in self._asked if other in self._found}
+        old = {other for other in self._asked if other not in self._found or now - self._found[other][0] > _OLD}
+        wanted: dict[str | None, list[str]] = defaultdict(list)
+        for where, study in old | {place}:
+            wanted[where].append(study)
+        read = partial(progress.read_some, self.engine, wanted)
+        found = await asyncio.get_running_loop().run_in_executor(self._thread, read)
+        self._found |= {other: (now, found.get(other)) for other in old | {place}}
+
+
+class OpenStores:
+    """Stores that stay open between the starts of rounds: to open one costs more than to start a round."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Location, tuple[Store, float]] = {}  # the one used last is last, with its moment
+        self._turns: dict[Location, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # Few threads: Python runs one at a time, and the event loop waits for each that has work.
+        self._threads = ThreadPoolExecutor(2, "starts")
+
+    async def call(self, location: Location, function: Callable[[Store], R]) -> R:
+        """Run a blocking function of the store; one at a time in each, so that one connection is enough."""
+        loop = asyncio.get_running_loop()
+        async with self._turns[location]:
+            store, _ = self._idle.pop(location, (None, 0.0))
+            if store is None:
+                opening = partial(open_store, location.url, schema=location.schema)
+                store = await loop.run_in_executor(self._threads, opening)
+            try:
+                return await loop.run_in_executor(self._threads, function, store)
+            finally:
+                self._idle[location] = store, time.monotonic()
+                loop.call_later(_IDLE, self._close_idle)
+                self._close_idle()
+
+    def _close_idle(self) -> None:
+        until = time.monotonic() - _IDLE
+        for location, (store, used) in list(self._idle.items()):
+            if used <= until or len(self._idle) > _MOST_OPEN:
+                del self._idle[location]
+                self._threads.submit(store.close)
 
 
 class Stores:
     def __init__(self, settings: Settings, cluster: Cluster, owner: str) -> None:
         self._settings, self._cluster, self.owner = settings, cluster, owner
         self._boards: dict[str, Board] = {}
+        self._threads = ThreadPoolExecutor(4, "store")
+        self.open = OpenStores()
         self._tenants: dict[str, Location] = {}
+        self._made: set[str] | None = None  # schemas that need nothing more; None before anybody asked
+        self._brought: dict[tuple[str, str, str], tuple[Location, float]] = {}  # by namespace, Secret and key
         self._making = asyncio.Lock()
 
     async def locate(self, namespace: str, storage: Storage | None) -> Location:
         """Find or make the store of a study. Raises StoreError, SecretUnusable and ClusterError."""
         if storage is not None:
-            location = await self._brought(namespace, storage)
-        else:
-            location = self._tenants.get(namespace) or await self._tenant(namespace)
-        self.board(location).add(location.schema)
-        return location
+            return await self._own_of(namespace, storage)
+        return self._tenants.get(namespace) or await self._tenant(namespace)
 
     def board(self, location: Location) -> Board:
         return self._board(location.url)
@@ -97,7 +146,7 @@ class Stores:
 
     async def call(self, function: Callable[..., R], *args: object, **kwargs: object) -> R:
         """Run a blocking store function beside the event loop."""
-        return await asyncio.to_thread(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(function, *args, **kwargs))
 
     def namespaces(self) -> list[str]:
         """The namespaces that have a place in the operator's PostgreSQL, as far as it has looked."""
@@ -128,7 +177,11 @@ class Stores:
             if namespace in self._tenants:
                 return self._tenants[namespace]
             admin, tenant = self._settings.store_url, tenants.tenant_of(namespace, self.owner)
-            await self.call(tenants.create, admin, tenant)
+            if self._made is None:
+                self._made = await self.call(tenants.made, self.admin_board().engine)
+            if tenant.schema not in self._made:
+                await self.call(tenants.create, admin, tenant)
+                self._made.add(tenant.schema)
             shared = not await self._keep_login(namespace, tenant)
             location = Location(admin, tenant.schema, names.TENANT_SECRET, names.TENANT_SECRET_KEY, shared)
             self._tenants[namespace] = location
@@ -179,7 +232,20 @@ class Stores:
         except NotFound:
             return None
 
-    async def _brought(self, namespace: str, storage: Storage) -> Location:
+    def read_again(self, namespace: str, storage: Storage | None) -> None:
+        """The store refuses the login: the Secret may hold another by now."""
+        if storage is not None:
+            self._brought.pop((namespace, storage.secret_name, storage.key), None)
+
+    async def _own_of(self, namespace: str, storage: Storage) -> Location:
+        which = namespace, storage.secret_name, storage.key
+        location, read_at = self._brought.get(which, (None, 0.0))
+        if location is None or time.monotonic() - read_at > _SECRET_HOLDS:
+            location = await self._read_own(namespace, storage)
+            self._brought[which] = location, time.monotonic()
+        return location
+
+    async def _read_own(self, namespace: str, storage: Storage) -> Location:
         name, key = storage.secret_name, storage.key
         try:
             secret = await self._cluster.read_secret(namespace, name)

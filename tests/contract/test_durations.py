@@ -46,14 +46,15 @@ def test_finished_trials_of_all_tenants_are_counted_up_to_each_bound(postgres_ur
     engine = create_engine(driver_url(postgres_url))
     found = read_durations(engine, [first, second, third])
     engine.dispose()
-    assert set(found) == {fast, slow}
-    assert empty not in found
-    assert dict(zip(BOUNDS, found[fast].cumulative, strict=False)) == {0.1: 1, **dict.fromkeys(BOUNDS[1:], 3)}
-    assert found[fast].cumulative[-1] == 3
-    assert found[fast].total_seconds == pytest.approx(0.55, abs=0.001)
-    by_bound = dict(zip(BOUNDS, found[slow].cumulative, strict=False))
+    assert set(found) == {(first, fast), (second, slow)}
+    assert (third, empty) not in found
+    quick, long = found[first, fast], found[second, slow]
+    assert dict(zip(BOUNDS, quick.cumulative, strict=False)) == {0.1: 1, **dict.fromkeys(BOUNDS[1:], 3)}
+    assert quick.cumulative[-1] == 3
+    assert quick.total_seconds == pytest.approx(0.55, abs=0.001)
+    by_bound = dict(zip(BOUNDS, long.cumulative, strict=False))
     assert (by_bound[1.0], by_bound[5.0], by_bound[300.0], by_bound[86400.0]) == (0, 1, 2, 2)
-    assert found[slow].cumulative[-1] == 3
+    assert long.cumulative[-1] == 3
 
 
 def test_no_schemas_are_no_durations(postgres_url: str) -> None:

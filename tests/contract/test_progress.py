@@ -12,7 +12,7 @@ from builders import MAXIMIZE, MINIMIZE, make_round
 from tuning_operator.observe import _described
 from tuning_store import schema, tenants
 from tuning_store.claims import Claimed
-from tuning_store.progress import read, read_candidates, read_point
+from tuning_store.progress import read_all, read_candidates, read_point, read_some
 from tuning_store.storage import Store, open_store
 from tuning_store.urls import driver_url
 from tuning_study.budget import Counts, Over
@@ -91,19 +91,44 @@ def test_several_schemas_are_read_together(postgres_url: str) -> None:
         run_one(store, resolved, [0.5], worker=f"{place}-0")
         store.close()
     engine = create_engine(driver_url(postgres_url))
-    found = read(engine, [*tenants.schemas(engine)])
-    assert {name: entry.schema for name, entry in found.items()} == {
-        resolved.study: place for resolved, place in zip(rounds, places, strict=True)
-    }
+    found = read_all(engine, tenants.schemas(engine))
+    assert set(found) == {(place, resolved.study) for resolved, place in zip(rounds, places, strict=True)}
     assert all(entry.counts == Counts(complete=1) for entry in found.values())
-    assert set(read(engine, places[:1])) == {rounds[0].study}
+    assert set(read_all(engine, places[:1])) == {(places[0], rounds[0].study)}
+    assert set(read_some(engine, {places[0]: [rounds[0].study, "none"], places[1]: []})) == {
+        (places[0], rounds[0].study)
+    }
     assert read_candidates(engine, rounds[1].study, places[1]) == [Candidate(0, (0.5,))]
     assert read_candidates(engine, rounds[1].study, places[0]) == []
     engine.dispose()
 
 
+def test_a_row_in_one_tenants_tables_cannot_stand_in_for_anothers_round(postgres_url: str) -> None:
+    """A namespace's login may write what it likes into its own tables, another's study among it."""
+    victim, liar = (tenants.tenant_of(namespace, "cluster").schema for namespace in ("victim", "liar"))
+    resolved = make_round(namespace="victim")
+    for namespace, schema_ in (("victim", victim), ("liar", liar)):
+        tenants.create(postgres_url, tenants.tenant_of(namespace, "cluster"))
+        store = open_store(postgres_url, schema=schema_)
+        start_round(store, resolved)
+        if namespace == "liar":
+            run_one(store, resolved, [0.5])
+            store.ledger.stop(store.ledger.find(resolved.study), Over.GOAL_REACHED, "so there")
+        store.close()
+    engine = create_engine(driver_url(postgres_url))
+
+    for found in (
+        read_all(engine, [liar, victim]),
+        read_some(engine, {liar: [resolved.study], victim: [resolved.study]}),
+    ):
+        assert (found[victim, resolved.study].counts, found[victim, resolved.study].over) == (Counts(), None)
+        assert found[liar, resolved.study].counts == Counts(complete=1)
+    assert read_candidates(engine, resolved.study, victim) == []
+    engine.dispose()
+
+
 def test_no_schemas_are_no_rounds(sql_store: Store) -> None:
-    assert read(sql_store.engine, []) == {}
+    assert read_all(sql_store.engine, []) == read_some(sql_store.engine, {}) == {}
 
 
 def test_how_a_round_ended_is_told(store: Store) -> None:

@@ -243,7 +243,7 @@ def test_a_tenant_that_locks_its_tables_halts_the_operator_for_seconds_only(
     with as_a.connect() as greedy, ThreadPoolExecutor(1) as beside:
         greedy.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
         greedy.exec_driver_sql("LOCK TABLE trials IN ACCESS EXCLUSIVE MODE")
-        found = beside.submit(progress.read, reading, [A.schema, B.schema])
+        found = beside.submit(progress.read_all, reading, [A.schema, B.schema])
         assert eventually(lambda: tenants.end_blockers(watching, 0.1)) == ["team-a"]
         assert {entry.schema for entry in found.result(10).values()} == {A.schema, B.schema}
         greedy.invalidate()
@@ -387,3 +387,31 @@ def test_two_namespaces_never_share_a_schema(left: tuple[str, str], right: tuple
     assert tenant_of(*left) != tenant_of(*right)
     assert len(tenant_of(*left).schema) <= 63
     assert tenant_of(*left) == tenant_of(*left)
+
+
+def test_what_was_made_is_not_made_again(postgres_url: str, drop_roles: list[str]) -> None:
+    engine = create_engine(driver_url(postgres_url))
+    assert tenants.made(engine) == set(), "there is no registry yet"
+    for tenant in (A, B):
+        tenants.create(postgres_url, tenant)
+    assert tenants.made(engine) == {A.schema, B.schema}
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE tuning_admin.tenants SET version = 'old' WHERE schema = '{A.schema}'")
+        connection.exec_driver_sql(f'DROP SCHEMA "{B.schema}" CASCADE')
+    assert tenants.made(engine) == set()
+    tenants.create(postgres_url, A)
+    assert tenants.made(engine) == {A.schema}
+    engine.dispose()
+
+
+def test_a_registry_that_an_older_operator_made_goes_on(postgres_url: str, drop_roles: list[str]) -> None:
+    engine = create_engine(driver_url(postgres_url))
+    tenants.create(postgres_url, A)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE tuning_admin.tenants DROP COLUMN version")
+    assert tenants.made(engine) == set()
+    with engine.connect() as connection:
+        assert tenants.registered(connection) == [A]
+    tenants.create(postgres_url, B)
+    assert tenants.made(engine) == {B.schema}
+    engine.dispose()

@@ -65,6 +65,19 @@ def test_a_study_runs_from_manifest_to_complete(studies: Studies, operator: Oper
     assert _writes(operator) - writes < WRITES_LIMIT
 
 
+def test_a_restart_writes_nothing_about_a_study_that_stands_still(studies: Studies, operator: Operator) -> None:
+    study = studies(quick_study())
+    study.wait_until("Complete")
+    before = study.resource["metadata"]["resourceVersion"]
+    operator.stop()
+    operator.start()
+
+    study.kube.wait_for(lambda: operator.metrics().get(("tuning_operator_studies", ""), 0), bool, what="a look")
+
+    assert operator.metrics()["tuning_api_writes_total", ""] == 0
+    assert study.resource["metadata"]["resourceVersion"] == before
+
+
 def test_the_first_trial_starts_within_seconds(studies: Studies, gate: Gate) -> None:
     began = time.monotonic()
     study = studies(quick_study(objective=gate.objective))

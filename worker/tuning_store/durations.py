@@ -1,14 +1,16 @@
 """How long trials took, as the buckets of a histogram, for many rounds by one statement."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Engine, select, union_all
+from sqlalchemy import Engine, String, literal, select, union_all
 
 from tuning_store import tables
 from tuning_store.exceptions import translated
+from tuning_store.progress import Place
 from tuning_store.tables import DURATION_BOUNDS, in_schema
 
 BOUNDS = DURATION_BOUNDS
@@ -22,23 +24,25 @@ class Durations:
     total_seconds: float
 
 
-def read_durations(engine: Engine, schemas: Sequence[str | None]) -> Mapping[str, Durations]:
-    """Durations of the finished trials of all rounds of all `schemas`, by the study's name. PostgreSQL only."""
+def read_durations(engine: Engine, schemas: Sequence[str | None]) -> Mapping[Place, Durations]:
+    """Durations of the finished trials of all rounds of all `schemas`. PostgreSQL only."""
     if not schemas:
         return {}
     with translated(), engine.connect() as connection:
         rows = connection.execute(union_all(*(_of(schema) for schema in schemas))).all()
-    counts: dict[str, list[int]] = {}
-    totals: dict[str, float] = {}
+    counts: dict[Place, list[int]] = {}
+    totals: dict[Place, float] = defaultdict(float)
     for row in rows:
-        before = counts.get(row.study_name, [0] * len(row.durations))
-        counts[row.study_name] = [a + b for a, b in zip(before, row.durations, strict=True)]
-        totals[row.study_name] = totals.get(row.study_name, 0.0) + row.total_seconds
-    return {name: Durations(list(accumulate(found)), totals[name]) for name, found in counts.items()}
+        place = row.schema, row.study_name
+        before = counts.get(place, [0] * len(row.durations))
+        counts[place] = [a + b for a, b in zip(before, row.durations, strict=True)]
+        totals[place] += row.total_seconds
+    return {place: Durations(list(accumulate(found)), totals[place]) for place, found in counts.items()}
 
 
 def _of(schema: str | None) -> Any:
     rounds, shares = in_schema(tables.rounds, schema), in_schema(tables.shares, schema)
-    return select(rounds.c.study_name, shares.c.durations, shares.c.total_seconds).join(
+    label = literal(schema, String).label("schema")
+    return select(label, rounds.c.study_name, shares.c.durations, shares.c.total_seconds).join(
         shares, shares.c.study_id == rounds.c.study_id
     )

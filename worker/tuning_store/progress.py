@@ -1,16 +1,15 @@
-"""How rounds stand: counts, shares and bests, read for many rounds, and for many tenants, by one grouped statement."""
+"""How rounds stand: counts, shares and bests, read for many rounds, and for many tenants, by one statement."""
 
-import functools
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from optuna.distributions import json_to_distribution
 from optuna.trial import TrialState
-from sqlalchemy import Column, Engine, Select, String, Table, cast, func, literal, select, union_all
+from sqlalchemy import Engine, String, case, cast, func, select
 
 from tuning_store import tables
 from tuning_store.claims import active_seconds, limits_of
@@ -19,13 +18,28 @@ from tuning_store.tables import in_schema, server_now
 from tuning_study.budget import Counts, Limits, Over, over
 from tuning_study.results import CONSTRAINT_PREFIX, FAILURE_ATTRIBUTE, Candidate
 
-_STATES = {
-    TrialState.COMPLETE.name: "complete",
-    TrialState.PRUNED.name: "pruned",
-    TrialState.FAIL.name: "failed",
-    TrialState.RUNNING.name: "running",
-    TrialState.WAITING.name: "waiting",
-}
+Place = tuple[str | None, str]
+"""A tenant's schema and a round's name. A name alone says nothing: each tenant writes its own tables."""
+
+_STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")  # as the fields of Counts
+
+# PostgreSQL has counted finished trials by worker (server.sql), so that the cost does not grow with their number.
+_STANDING = """
+    SELECT {columns}, timezone('utc', clock_timestamp()) AS now, {label} AS schema, s.shares, s.last
+    FROM {schema}tuning_rounds r CROSS JOIN LATERAL (
+        SELECT json_agg(json_build_array(worker, complete, pruned, failed, running, waiting)) AS shares,
+               max(last_finished_at) AS last
+        FROM (
+            SELECT nullif(worker, '') AS worker, complete, pruned, failed, 0 AS running, 0 AS waiting, last_finished_at
+            FROM {schema}tuning_shares s WHERE s.study_id = r.study_id
+          UNION ALL
+            SELECT worker, 0, 0, 0, count(*) FILTER (WHERE state = 'RUNNING'),
+                   count(*) FILTER (WHERE state = 'WAITING'), NULL
+            FROM {schema}trials t LEFT JOIN {schema}tuning_claims c USING (trial_id)
+            WHERE t.study_id = r.study_id AND state IN ('RUNNING', 'WAITING') GROUP BY worker
+        ) counted
+    ) s"""
+_ALL, _SOME = "", " WHERE r.study_name = ANY (%s)"
 
 
 @dataclass(frozen=True)
@@ -58,16 +72,40 @@ class RunningTrial:
     attempts: int
 
 
-def read(engine: Engine, schemas: Sequence[str | None] = (None,)) -> dict[str, Progress]:
-    """All rounds of all `schemas`, by the study's name. One statement, however many rounds there are."""
-    if not schemas:
+def read(engine: Engine) -> dict[str, Progress]:
+    """All rounds of the login's own schema, by the study's name."""
+    if engine.dialect.name == "postgresql":
+        return {name: progress for (_, name), progress in read_all(engine, [None]).items()}
+    by_study: dict[str, list[Any]] = defaultdict(list)
+    with translated(), engine.connect() as connection:
+        for row in connection.execute(_counted()):
+            by_study[row.study_name].append(row)
+    return {study: _of_workers(rows) for study, rows in by_study.items()}
+
+
+def read_all(engine: Engine, schemas: Iterable[str | None]) -> dict[Place, Progress]:
+    """All rounds of all `schemas` of a PostgreSQL."""
+    return _read(engine, [_standing(schema) + _ALL for schema in schemas], ())
+
+
+def read_some(engine: Engine, wanted: Mapping[str | None, Collection[str]]) -> dict[Place, Progress]:
+    """Of each schema of a PostgreSQL the rounds that are named, as far as they exist."""
+    return _read(engine, [_standing(schema) + _SOME for schema in wanted], tuple(map(list, wanted.values())))
+
+
+def _read(engine: Engine, parts: Sequence[str], parameters: tuple[list[str], ...]) -> dict[Place, Progress]:
+    if not parts:
         return {}
     with translated(), engine.connect() as connection:
-        rows = connection.execute(_all_rounds(tuple(schemas), engine.dialect.name)).all()
-    by_study: dict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        by_study[row.study_name].append(row)
-    return {study: _progress(study, group) for study, group in by_study.items()}
+        rows = connection.exec_driver_sql(" UNION ALL ".join(parts), parameters).all()
+    return {(row.schema, row.study_name): _progress(row, row.schema, row.shares or (), row.last) for row in rows}
+
+
+def _standing(schema: str | None) -> str:
+    columns = ", ".join(f"r.{column.name}" for column in tables.rounds.c)
+    if schema is None:
+        return _STANDING.format(columns=columns, label="NULL::text", schema="")
+    return _STANDING.format(columns=columns, label=f"'{schema}'", schema=f'"{schema}".')
 
 
 def read_candidates(engine: Engine, study: str, schema: str | None = None) -> list[Candidate]:
@@ -189,85 +227,49 @@ def read_active(engine: Engine, study: str) -> float:
         return active_seconds(row)
 
 
-@functools.lru_cache(maxsize=4)  # to build it for many tenants costs more than to run it
-def _all_rounds(schemas: tuple[str | None, ...], dialect: str) -> Any:
-    return union_all(*(_grouped(schema, dialect) for schema in schemas))
-
-
-def _grouped(schema: str | None, dialect: str) -> Any:
-    """Rows of a round, a worker, a state and how many; PostgreSQL has counted those that are finished."""
-    rounds, trials, claims = (in_schema(t, schema) for t in (tables.rounds, tables.trials, tables.claims))
-    is_open = trials.c.state.in_([TrialState.RUNNING, TrialState.WAITING])
-    joined = trials.c.study_id == rounds.c.study_id
-    counted = _counts(
-        rounds,
-        cast(trials.c.state, String),
-        claims.c.worker,
-        func.count(trials.c.trial_id),
-        func.max(trials.c.datetime_complete),
-        schema,
-    ).group_by(rounds.c.study_id, *_columns(rounds), cast(trials.c.state, String), claims.c.worker)
-    if dialect != "postgresql":
-        return counted.select_from(
-            rounds.outerjoin(trials, joined).outerjoin(claims, claims.c.trial_id == trials.c.trial_id)
+def _counted() -> Any:
+    """A row for each worker of a round, by counting the trials: databases that keep no shares."""
+    rounds, trials, claims = tables.rounds, tables.trials, tables.claims
+    state = cast(trials.c.state, String)
+    return (
+        select(
+            *rounds.c,
+            server_now().label("now"),
+            func.max(trials.c.datetime_complete).label("last"),
+            claims.c.worker,
+            *(func.sum(case((state == each, 1), else_=0)).label(each.lower()) for each in _STATES),
         )
-    running = counted.select_from(
-        rounds.outerjoin(trials, joined & is_open).outerjoin(claims, claims.c.trial_id == trials.c.trial_id)
-    )
-    shares = in_schema(tables.shares, schema)
-    last = shares.c.last_finished_at
-    finished = [
-        _counts(rounds, literal(state), func.nullif(shares.c.worker, ""), shares.c[counted], last, schema).join(
-            shares, shares.c.study_id == rounds.c.study_id
+        .select_from(
+            rounds.outerjoin(trials, trials.c.study_id == rounds.c.study_id).outerjoin(
+                claims, claims.c.trial_id == trials.c.trial_id
+            )
         )
-        for state, counted in _FINISHED.items()
-    ]
-    return union_all(running, *finished)
-
-
-_FINISHED = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-
-
-def _counts(rounds: Table, state: Any, worker: Any, number: Any, last: Any, schema: str | None) -> Select[Any]:
-    return select(
-        *_columns(rounds),
-        server_now().label("now"),
-        literal(schema, String).label("schema"),
-        state.label("state"),
-        worker.label("worker"),
-        number.label("number"),
-        last.label("last"),
+        .group_by(*rounds.c, claims.c.worker)
     )
 
 
-def _columns(rounds: Table) -> list[Column[Any]]:
-    return [column for column in rounds.c if column.name != "study_id"]
+def _of_workers(rows: Sequence[Any]) -> Progress:
+    last = max((row.last for row in rows if row.last is not None), default=None)
+    shares = [(row.worker, *map(int, row[-len(_STATES) :])) for row in rows]
+    return _progress(rows[0], None, shares, last)
 
 
-def _progress(study: str, rows: Sequence[Any]) -> Progress:
-    row = rows[0]
-    by_worker: dict[str | None, list[Any]] = defaultdict(list)
-    for entry in rows:
-        by_worker[entry.worker].append(entry)
+def _progress(row: Any, schema: str | None, shares: Iterable[Sequence[Any]], last: datetime | None) -> Progress:
+    """`shares` are a worker, or None, and its trials in each of _STATES; a worker may come twice."""
+    by_worker: dict[str | None, list[int]] = defaultdict(lambda: [0] * len(_STATES))
+    for worker, *numbers in shares:
+        by_worker[worker] = [before + more for before, more in zip(by_worker[worker], numbers, strict=True)]
     return Progress(
-        study=study,
-        schema=row.schema,
+        study=row.study_name,
+        schema=schema,
         owner=row.owner,
         digest=row.digest,
-        counts=_sum(rows),
+        counts=Counts(*map(sum, zip(*by_worker.values(), strict=True))),
         limits=limits_of(row),
         duration=row.duration,
         detail=row.detail,
         retain=row.retain,
         started_at=row.started_at,
-        last_finished_at=max((entry.last for entry in rows if entry.last is not None), default=None),
-        shares={worker: _sum(by_worker[worker]) for worker in sorted(filter(None, by_worker))},
+        last_finished_at=last,
+        shares={worker: Counts(*by_worker[worker]) for worker in sorted(filter(None, by_worker))},
     )
-
-
-def _sum(rows: Iterable[Any]) -> Counts:
-    totals: dict[str, int] = defaultdict(int)
-    for row in rows:
-        if row.state is not None:
-            totals[_STATES[row.state]] += row.number
-    return Counts(**totals)

@@ -5,15 +5,31 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
+import optuna
 from psycopg2.extensions import encrypt_password  # type: ignore[import-untyped]
-from sqlalchemy import Column, Connection, Engine, MetaData, Table, Text, create_engine, inspect, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    func,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.schema import CreateSchema, CreateTable
 
-from tuning_store import schema
+from tuning_store import postgres, schema, tables
 from tuning_store.exceptions import AuthenticationRefused, StoreError, translated
 from tuning_store.urls import driver_url, engine_arguments
 
@@ -27,8 +43,14 @@ _registry = Table(
     Column("schema", Text, primary_key=True),
     Column("namespace", Text, nullable=False),
     Column("owner", Text, nullable=False),
+    Column("version", Text),  # of what was made in the schema: see _version
 )
-_MAKE_REGISTRY = (CreateSchema("tuning_admin", if_not_exists=True), CreateTable(_registry, if_not_exists=True))
+_MAKE_REGISTRY = (
+    CreateSchema("tuning_admin", if_not_exists=True),
+    CreateTable(_registry, if_not_exists=True),
+    text("ALTER TABLE tuning_admin.tenants ADD COLUMN IF NOT EXISTS version text"),
+)
+_SERVER = func.current_setting("server_version_num")
 _MADE_BY_ANOTHER = {"23505", "42P06", "42P07"}  # unique violation, duplicate schema, duplicate table
 
 # What a role sets for itself it can set back; these are for accidents. A frozen worker must not hold its round's lock.
@@ -69,8 +91,31 @@ def create(admin_url: str, tenant: Tenant) -> None:
         _close_common_ground(connection)
         connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{tenant.schema}"')
         connection.execute(insert(_registry).values(vars(tenant)).on_conflict_do_nothing())
-    with _administering(admin_url):
+    with _administering(admin_url) as connection:
         schema.create(admin_url, tenant.schema)
+        made = update(_registry).where(_registry.c.schema == tenant.schema)
+        connection.execute(made.values(version=func.concat(_version(), _SERVER)))
+
+
+def made(engine: Engine) -> set[str]:
+    """The schemas for which `create` would change nothing, so that a start with many tenants is one statement."""
+    statement = text(
+        "SELECT schema FROM tuning_admin.tenants JOIN pg_tables ON schemaname = schema AND tablename = 'tuning_shares'"
+        " WHERE version = :version || current_setting('server_version_num')"
+    )
+    with translated(), engine.connect() as connection:
+        try:
+            return set(connection.execute(statement, {"version": _version()}).scalars())
+        except ProgrammingError:  # no registry yet, or an older one
+            return set()
+
+
+@cache
+def _version() -> str:
+    """Changes whenever `create` might have something new to make; a newer server does too."""
+    tables_of = "".join(str(CreateTable(table)) for table in tables.metadata.sorted_tables)
+    server = files(postgres).joinpath("server.sql").read_text()
+    return hashlib.sha256(f"{tables_of}{server}{optuna.__version__}".encode()).hexdigest()[:16] + "/"
 
 
 def create_role(admin_url: str, tenant: Tenant, connections: int = CONNECTIONS) -> str:
@@ -154,8 +199,8 @@ def registered(connection: Connection) -> list[Tenant]:
     ).scalar_one()
     if not readable:
         return []
-    rows = connection.execute(select(_registry).order_by(_registry.c.namespace, _registry.c.owner))
-    return [Tenant(*row) for row in rows]
+    known = select(_registry.c.schema, _registry.c.namespace, _registry.c.owner)
+    return [Tenant(*row) for row in connection.execute(known.order_by(_registry.c.namespace, _registry.c.owner))]
 
 
 def end_blockers(engine: Engine, seconds: float) -> list[str]:
@@ -202,11 +247,18 @@ def _make_registry(engine: Engine) -> None:
     for statement in _MAKE_REGISTRY:
         try:
             with engine.begin() as connection:
-                if not inspect(connection).has_table(_registry.name, _registry.schema):
+                if not _has_registry(connection):
                     connection.execute(statement)
         except (IntegrityError, ProgrammingError) as error:
             if getattr(error.orig, "pgcode", None) not in _MADE_BY_ANOTHER:
                 raise
+
+
+def _has_registry(connection: Connection) -> bool:
+    found = inspect(connection)
+    if not found.has_table(_registry.name, _registry.schema):
+        return False
+    return any(column["name"] == "version" for column in found.get_columns(_registry.name, _registry.schema))
 
 
 def _close_common_ground(connection: Connection) -> None:

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from builders import make_progress, make_spec
 from tuning_exporter.families import Scene, families
 from tuning_store.durations import BOUNDS, Durations
+from tuning_store.tenants import tenant_of
 from tuning_study.budget import Counts
 
 STUDY = "team/digits/uid-1/r1"
@@ -25,7 +26,8 @@ BODY: dict[str, Any] = {
 }
 PROGRESS = make_progress(make_spec(), complete=4, running=1, shares={"w-0": Counts(complete=4, running=1)})
 DURATIONS = Durations([1] + [3] * len(BOUNDS), 4.5)
-SCENE = Scene([BODY], {STUDY: PROGRESS}, {STUDY: DURATIONS})
+PLACE = tenant_of("team", "cluster").schema, STUDY
+SCENE = Scene([BODY], "cluster", {PLACE: PROGRESS}, {PLACE: DURATIONS})
 
 
 class Told(Collector):

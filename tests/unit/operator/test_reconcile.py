@@ -7,7 +7,7 @@ import pytest
 
 from builders import NOW, make_status
 from tuning_operator.observe import Memory
-from tuning_operator.reconcile import _loud, _progress_is_due
+from tuning_operator.reconcile import _loud, _progress_is_due, _written_before
 from tuning_study.status import Best, Pareto, RetuneStatus, TrialCounts, TuningStudyStatus, WorkerCounts
 
 SECOND = timedelta(seconds=1)
@@ -53,6 +53,14 @@ def test_counts_are_written_every_fifth_of_the_rounds_age_between_5_and_60_secon
     assert _progress_is_due(status, Memory(written_at=moment - since * SECOND), moment) is due
 
 
-def test_counts_are_written_at_once_by_an_operator_that_has_just_started() -> None:
-    assert _progress_is_due(make_status(), Memory(), NOW)
+def test_counts_are_written_at_once_while_nobody_has_told_any() -> None:
+    assert _progress_is_due(TuningStudyStatus(), Memory(), NOW)
     assert _progress_is_due(TuningStudyStatus(), Memory(written_at=NOW), NOW)
+
+
+def test_an_operator_that_has_just_started_writes_the_counts_of_many_studies_one_after_another() -> None:
+    status, moment = TuningStudyStatus(start_time=NOW), NOW + 3600 * SECOND
+    memories = [Memory(written_at=_written_before(NOW, moment)) for _ in range(1000)]
+    for seconds, least, most in ((0, 0, 0), (15, 150, 350), (30, 400, 600), (60, 1000, 1000)):
+        due = sum(_progress_is_due(status, memory, moment + seconds * SECOND) for memory in memories)
+        assert least <= due <= most
