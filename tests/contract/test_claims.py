@@ -16,7 +16,9 @@ from sqlalchemy import update
 from builders import make_round
 from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost, StoreUnavailable, UnknownRound
-from tuning_store.journal import RedisLedger, RedisStorage, Round, seen_key
+from tuning_store.journal.ledger import RedisLedger
+from tuning_store.journal.moment import Round
+from tuning_store.journal.storage import RedisStorage, seen_key
 from tuning_store.postgres.storage import PostgresStorage
 from tuning_store.storage import PatientStorage, Store, open_store
 from tuning_store.tables import rounds as round_table

@@ -12,7 +12,8 @@ from redis import Redis
 from builders import make_round
 from tuning_store import address
 from tuning_store.exceptions import StoreError, StoreUnavailable
-from tuning_store.journal import Moment, RedisStorage
+from tuning_store.journal.moment import Moment
+from tuning_store.journal.storage import RedisStorage
 from tuning_store.patience import Patience
 from tuning_store.storage import Store, open_store
 from tuning_study.spec import Budget

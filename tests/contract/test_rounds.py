@@ -12,7 +12,7 @@ from builders import MAXIMIZE, MINIMIZE, make_round
 from tuning_store import rounds
 from tuning_store.claims import Claimed
 from tuning_store.exceptions import UnknownRound
-from tuning_store.journal import RedisLedger
+from tuning_store.journal.ledger import RedisLedger
 from tuning_store.rounds import ROUND_ATTRIBUTE
 from tuning_store.storage import Store, open_store
 from tuning_study.budget import Counts, Over

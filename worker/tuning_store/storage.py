@@ -25,7 +25,7 @@ from tuning_store.urls import driver_url, engine_arguments, is_redis
 from tuning_study.budget import Claim, Over
 
 if TYPE_CHECKING:
-    from tuning_store.journal import RedisStorage
+    from tuning_store.journal.storage import RedisStorage
 
 Url = str | Callable[[], str]
 """Where the store is; a function is asked again at each new connection, so that a password may change meanwhile."""
@@ -148,7 +148,9 @@ def open_store(
 
 def _open_redis(url: str, worker: str | None, patience: Patience) -> Store:
     try:
-        from tuning_store.journal import RedisLedger, RedisStorage, connect
+        from tuning_store.journal.ledger import RedisLedger
+        from tuning_store.journal.log import connect
+        from tuning_store.journal.storage import RedisStorage
     except ImportError as error:
         raise StoreError("redis:// needs the package redis: pip install redis") from error
     redis = connect(url)
