@@ -4,6 +4,7 @@ import itertools
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,17 +40,23 @@ def postgres_server() -> Iterator[str]:
         server.cleanup()
 
 
+@contextmanager
+def fresh_database(server: str, force: str = "") -> Iterator[str]:
+    """A database of a test's own. `force` drops it from under those who still use it."""
+    url = make_url(server).set(database=f"test_{next(_databases)}")
+    admin = create_engine(driver_url(server), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {url.database}")
+    yield url.render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {url.database}{force}")
+    admin.dispose()
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """A fresh database."""
-    name = f"test_{next(_databases)}"
-    admin = create_engine(driver_url(postgres_server), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.dispose()
+    with fresh_database(postgres_server, force=" WITH (FORCE)") as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -60,15 +67,8 @@ def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def mariadb_url(mariadb_server: str) -> Iterator[str]:
-    """A fresh database."""
-    name = f"test_{next(_databases)}"
-    admin = create_engine(driver_url(mariadb_server))
-    with admin.begin() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield f"{mariadb_server}/{name}"
-    with admin.begin() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name}")
-    admin.dispose()
+    with fresh_database(mariadb_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
