@@ -72,7 +72,7 @@ class Actor:
         return changes
 
     def _change_round(self, action: Action, study: Study, location: Location) -> None:
-        engine = self._stores.board(location).engine_for(location.schema)
+        engine = self._stores.engine(location)
         name = study_name(study.namespace, study.name, study.uid, study.status.round)
         match action:
             case actions.SetBudget(budget):

@@ -24,6 +24,7 @@ _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _TIMEOUT = 15.0  # seconds for one request
 _PAGE = 100  # objects
+_CONNECTIONS = 16  # at once: each has a quarter of a megabyte for TLS, and the API server works off no more than some
 STUDIES = f"/apis/{GROUP}/{VERSION}/*/{PLURAL}"
 JOBS = "/apis/batch/v1/*/jobs"
 SECRETS = "/api/v1/*/secrets"
@@ -80,6 +81,7 @@ class Cluster:
         configuration = client.Configuration.get_default_copy()
         # Else each request looks for .netrc and for proxies in threads, and waits there behind the store's.
         configuration.client_session_kwargs = {"trust_env": False}
+        configuration.connection_pool_maxsize = _CONNECTIONS
         self.api = client.ApiClient(configuration)
         return self
 

@@ -110,9 +110,7 @@ class Observer:
             if progress is not None and (results or progress.over is not None):
                 await self._read_results(study.spec, progress, location, memory)
             failures = (
-                await self._stores.call(
-                    stored.read_failures, self._stores.board(location).engine, progress.study, location.schema
-                )
+                await self._stores.call(stored.read_failures, self._stores.engine(location), progress.study)
                 if progress is not None
                 and progress.over is not None
                 and progress.counts.failed
@@ -153,15 +151,15 @@ class Observer:
         at = (progress.study, progress.counts.complete)
         if memory.best_at == at:
             return
-        engine = self._stores.board(location).engine
-        found = await self._stores.call(stored.read_candidates, engine, progress.study, location.schema)
+        engine = self._stores.engine(location)
+        found = await self._stores.call(stored.read_candidates, engine, progress.study)
         front = pareto_front(spec.objectives, found) if len(spec.objectives) > 1 else []
         winner = best(spec.objectives, found)
         memory.best = (
             _described(
                 winner,
                 spec,
-                *await self._stores.call(stored.read_point, engine, progress.study, winner.number, location.schema),
+                *await self._stores.call(stored.read_point, engine, progress.study, winner.number),
             )
             if winner is not None
             else None

@@ -58,10 +58,6 @@ class Board:
         self._lock = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "progress")  # its own, so that it waits behind nobody's start of a round
 
-    def engine_for(self, schema: str | None) -> Engine:
-        """The same connections, with a tenant's schema in every statement."""
-        return self.engine.execution_options(schema_translate_map={None: schema})
-
     async def progress(self, place: Place, not_before: float) -> Progress | None:
         """The round as it was at the monotonic time `not_before` or later."""
         self._asked[place] = time.monotonic()
@@ -135,6 +131,10 @@ class Stores:
 
     def board(self, location: Location) -> Board:
         return self._board(location.url)
+
+    def engine(self, location: Location) -> Engine:
+        """The board's connections, with the schema in every statement: what SQLAlchemy compiles serves all of them."""
+        return self.board(location).engine.execution_options(schema_translate_map={None: location.schema})
 
     def admin_board(self) -> Board:
         return self._board(self._settings.store_url)

@@ -98,8 +98,9 @@ def test_several_schemas_are_read_together(postgres_url: str) -> None:
     assert set(read_some(engine, {places[0]: [rounds[0].study, "none"], places[1]: []})) == {
         (places[0], rounds[0].study)
     }
-    assert read_candidates(engine, rounds[1].study, places[1]) == [Candidate(0, (0.5,))]
-    assert read_candidates(engine, rounds[1].study, places[0]) == []
+    first, second = (engine.execution_options(schema_translate_map={None: place}) for place in places)
+    assert read_candidates(second, rounds[1].study) == [Candidate(0, (0.5,))]
+    assert read_candidates(first, rounds[1].study) == []
     engine.dispose()
 
 
@@ -123,7 +124,7 @@ def test_a_row_in_one_tenants_tables_cannot_stand_in_for_anothers_round(postgres
     ):
         assert (found[victim, resolved.study].counts, found[victim, resolved.study].over) == (Counts(), None)
         assert found[liar, resolved.study].counts == Counts(complete=1)
-    assert read_candidates(engine, resolved.study, victim) == []
+    assert read_candidates(engine.execution_options(schema_translate_map={None: victim}), resolved.study) == []
     engine.dispose()
 
 

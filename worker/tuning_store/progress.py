@@ -14,7 +14,7 @@ from sqlalchemy import Engine, String, case, cast, func, select
 from tuning_store import tables
 from tuning_store.claims import active_seconds, limits_of
 from tuning_store.exceptions import translated
-from tuning_store.tables import in_schema, server_now
+from tuning_store.tables import server_now
 from tuning_study.budget import Counts, Limits, Over, over
 from tuning_study.results import CONSTRAINT_PREFIX, FAILURE_ATTRIBUTE, Candidate
 
@@ -108,10 +108,10 @@ def _standing(schema: str | None) -> str:
     return _STANDING.format(columns=columns, label=f"'{schema}'", schema=f'"{schema}".')
 
 
-def read_candidates(engine: Engine, study: str, schema: str | None = None) -> list[Candidate]:
+def read_candidates(engine: Engine, study: str) -> list[Candidate]:
     """The complete trials of a round, as far as choosing the best needs them."""
-    trials, values = in_schema(tables.trials, schema), in_schema(tables.trial_values, schema)
-    rounds, attributes = in_schema(tables.rounds, schema), in_schema(tables.trial_system_attributes, schema)
+    trials, values = tables.trials, tables.trial_values
+    rounds, attributes = tables.rounds, tables.trial_system_attributes
     complete = (rounds.c.study_name == study) & (cast(trials.c.state, String) == TrialState.COMPLETE.name)
     joined = rounds.join(trials, trials.c.study_id == rounds.c.study_id)
     with translated(), engine.connect() as connection:
@@ -136,12 +136,10 @@ def read_candidates(engine: Engine, study: str, schema: str | None = None) -> li
     return [Candidate(number, tuple(listed), number not in infeasible) for number, listed in found.items()]
 
 
-def read_point(
-    engine: Engine, study: str, number: int, schema: str | None = None
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_point(engine: Engine, study: str, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """A trial's parameters and its user attributes, as Optuna tells them."""
-    trials, rounds = in_schema(tables.trials, schema), in_schema(tables.rounds, schema)
-    params, attributes = in_schema(tables.trial_params, schema), in_schema(tables.trial_user_attributes, schema)
+    trials, rounds = tables.trials, tables.rounds
+    params, attributes = tables.trial_params, tables.trial_user_attributes
     joined = rounds.join(trials, trials.c.study_id == rounds.c.study_id)
     wanted = (rounds.c.study_name == study) & (trials.c.number == number)
     with translated(), engine.connect() as connection:
@@ -160,10 +158,9 @@ def read_point(
     return told, {key: json.loads(value) for key, value in said}
 
 
-def read_failures(engine: Engine, study: str, schema: str | None = None) -> list[tuple[str, int]]:
+def read_failures(engine: Engine, study: str) -> list[tuple[str, int]]:
     """Why trials failed, the most frequent reason first."""
-    trials, rounds = in_schema(tables.trials, schema), in_schema(tables.rounds, schema)
-    attributes = in_schema(tables.trial_user_attributes, schema)
+    trials, rounds, attributes = tables.trials, tables.rounds, tables.trial_user_attributes
     count = func.count()
     with translated(), engine.connect() as connection:
         rows = connection.execute(
