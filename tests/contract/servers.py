@@ -72,6 +72,7 @@ def mariadb(folder: Path) -> Iterator[str]:
         "--no-defaults",
         *me,
         *(f"--datadir={data}", f"--socket={folder / 'socket'}", f"--pid-file={folder / 'pid'}"),
+        f"--tmpdir={folder}",  # a server that starts removes what others keep in a common one
         *("--skip-grant-tables", "--bind-address=127.0.0.1", f"--port={port}", "--skip-networking=0"),
     ]
     with running(command, folder / "log", lambda: pymysql.connect(host="127.0.0.1", port=port, user="root").close()):

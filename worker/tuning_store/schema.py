@@ -10,10 +10,11 @@ from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
 from tuning_store import postgres, tables
-from tuning_store.exceptions import translated
+from tuning_store.exceptions import StoreUnavailable, translated
 from tuning_store.urls import driver_url, engine_arguments, is_redis
 
 _LOCK = 0x7475_6E69  # "tuni"
+_OPTUNAS = {*tables.trials.metadata.tables, "alembic_version"}
 
 
 def create(url: str, schema: str | None = None) -> None:
@@ -32,9 +33,11 @@ def create(url: str, schema: str | None = None) -> None:
             if connection.dialect.name == "postgresql" and schema is None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             elif connection.dialect.name in ("mysql", "mariadb"):  # held until the connection ends
-                connection.execute(text("SELECT get_lock(concat('tuning:', database()), 60)"))
+                alone = connection.execute(text("SELECT get_lock(md5(concat('tuning:', database())), 60)")).scalar()
+                if not alone:
+                    raise StoreUnavailable("another program has been making this database's tables for a minute")
             # Optuna uses connections of its own, so what it made is only seen by looking with another one.
-            if not inspect(engine).has_table(tables.trials.name):
+            if _OPTUNAS - set(inspect(engine).get_table_names()):
                 RDBStorage(url, engine_kwargs=arguments).engine.dispose()
             tables.metadata.create_all(connection)
             if connection.dialect.name == "postgresql":

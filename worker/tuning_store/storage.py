@@ -166,10 +166,10 @@ def open_storage(url: str, **heartbeat: Any) -> BaseStorage:
     """
     address = driver_url(url)
     arguments = engine_arguments(address)
-    if make_url(address).get_backend_name() != "postgresql":
-        return optuna.storages.get_storage(RDBStorage(address, engine_kwargs=arguments, **heartbeat))
     with suppress(PermissionRefused):  # a login that may not make tables: whoever made it has made them
         tables_of.create(address)
+    if make_url(address).get_backend_name() != "postgresql":
+        return optuna.storages.get_storage(RDBStorage(address, engine_kwargs=arguments, **heartbeat))
     patience = Patience(seconds=60.0)
     backend = _rdb(address, arguments, patience, **heartbeat)
     return PostgresStorage(Link(address, arguments["connect_args"], patience), backend)
