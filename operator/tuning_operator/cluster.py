@@ -209,11 +209,12 @@ class Cluster:
     async def _list(
         self, path: str, query: Mapping[str, str] | None = None, accept: str = _JSON
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """Page by page: what is read takes many times the memory of its text."""
+        """Page by page, and without the field managers: what is read takes many times the memory of its text."""
         asked, following = {"limit": str(_PAGE), **(query or {})}, "first"
         while following:
             page = await self._request("GET", path, query=list(asked.items()), accept=accept)
             for item in page.pop("items") or ():  # null when empty
+                item["metadata"].pop("managedFields", None)
                 yield item
             following = asked["continue"] = page["metadata"].get("continue", "")
 

@@ -68,6 +68,7 @@ def test_a_study_runs_from_manifest_to_complete(studies: Studies, operator: Oper
 def test_a_restart_writes_nothing_about_a_study_that_stands_still(studies: Studies, operator: Operator) -> None:
     study = studies(quick_study())
     study.wait_until("Complete")
+    study.wait(lambda status: status["workers"]["active"] == status["workers"]["ready"] == 0, "without a worker")
     before = study.resource["metadata"]["resourceVersion"]
     operator.stop()
     operator.start()
