@@ -11,11 +11,12 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,16 @@ def key_of(body: Object) -> Key:
     return metadata["namespace"], metadata.get("labels", {}).get(STUDY_LABEL, metadata["name"])
 
 
+@dataclass(frozen=True)
+class Change:
+    """Of a study's spec: when it was sent, when the API server had taken it, and when the status was seen to obey."""
+
+    study: Key
+    asked: float
+    answered: float
+    seen: float
+
+
 class Run:
     """One number of studies on a cluster of its own."""
 
@@ -297,14 +308,26 @@ class Run:
                 asyncio.create_task(self.time_to(key, {"budget": {"trials": target}}, partial(targets, target)))
             )
             await asyncio.sleep(0.25)
-        return quantiles("budget → status", await asyncio.gather(*waits))
+        return self.waited("budget → status", await asyncio.gather(*waits))
 
     async def suspend(self) -> Figures:
         waits = []
         for key in self.running[: self.given.changes]:
             waits.append(asyncio.create_task(self.time_to(key, {"suspend": True}, is_suspended)))
             await asyncio.sleep(0.25)
-        return quantiles("suspend → status", await asyncio.gather(*waits))
+        return self.waited("suspend → status", await asyncio.gather(*waits))
+
+    def waited(self, name: str, changes: Sequence[Change]) -> Figures:
+        """How long changes took to show, and how much of it passed until the operator's write arrived."""
+        arrived: dict[Key, list[float]] = defaultdict(list)
+        for entry in self.audit():
+            if entry["status"]:
+                arrived[entry["study"]].append(entry["at"])
+        its_own = [min(at for at in arrived[c.study] if at > c.asked) - c.answered for c in changes]
+        return {
+            **quantiles(name, [change.seen - change.asked for change in changes]),
+            **quantiles(f"{name}, the operator's share", its_own),
+        }
 
     async def restart(self) -> Figures:
         self.peaks.append(self.peak())
@@ -324,11 +347,11 @@ class Run:
     def ends(self, how: str, keys: Iterable[Key]) -> Figures:
         """From the end of a study's last trial, by the store's clock, to a status that says so."""
         engine = create_engine(driver_url(self.postgres.url))
-        found = progress.read(engine, tenants.schemas(engine))
+        found = progress.read_all(engine, tenants.schemas(engine))
         engine.dispose()
         last = {
             (name.split("/")[0], name.split("/")[1]): stands.last_finished_at.timestamp() - time.timezone
-            for name, stands in found.items()
+            for (_, name), stands in found.items()
             if stands.last_finished_at is not None
         }
         return quantiles(f"{how}: last trial → Complete", [self.watch.ends[key] - last[key] for key in keys])
@@ -357,11 +380,11 @@ class Run:
             study = name.partition(".")[0] if of.get("resource") == "events" else name.removesuffix("-r1")
             if entry["verb"] == "list":
                 study = unquote(entry["requestURI"]).partition(f"{STUDY_LABEL}=")[2].partition(",")[0]
-            at = time.strptime(entry["requestReceivedTimestamp"][:19], "%Y-%m-%dT%H:%M:%S")
             found.append(
                 {
                     "study": (of.get("namespace", ""), study),
-                    "at": time.mktime(at) - time.timezone,
+                    "at": datetime.fromisoformat(entry["requestReceivedTimestamp"]).timestamp(),
+                    "status": of.get("subresource") == "status",
                     "writes": entry["verb"] in ("create", "update", "patch", "delete"),
                     "object": of.get("resource") in OBJECTS and entry["verb"] != "get",
                 }
@@ -383,12 +406,13 @@ class Run:
         runs = set(self.running)
         await asyncio.get_running_loop().run_in_executor(self.threads, apply)
 
-    async def time_to(self, key: Key, spec: Object, holds: Callable[[Object], bool]) -> float:
-        seen, began = self.watch.until(key, holds), time.time()
+    async def time_to(self, key: Key, spec: Object, holds: Callable[[Object], bool]) -> Change:
+        seen, asked = self.watch.until(key, holds), time.time()
         patch = partial(self.kube.patch, "TuningStudy", key[1], {"spec": spec}, namespace=key[0])
         await asyncio.get_running_loop().run_in_executor(self.threads, patch)
+        answered = time.time()
         async with asyncio.timeout(PATIENCE):
-            return await seen - began
+            return Change(key, asked, answered, await seen)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
