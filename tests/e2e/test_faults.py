@@ -12,7 +12,7 @@ def test_exactly_450_trials_in_spite_of_a_killed_worker_operator_and_database(
 ) -> None:
     slower = (ROOT / "manifests/samples/digits.yaml").read_text().replace("folds: 5", "folds: 10")
     kubectl.apply(slower)
-    eventually(lambda: _used_at_least(kubectl, 30))
+    eventually(lambda: _used_at_least(kubectl, 30), 120)
 
     worker = kubectl.get("pods -l tuning.dev/study=digits")["items"][0]["metadata"]["name"]
     kubectl(f"delete pod {worker} --force --grace-period=0")
