@@ -32,6 +32,7 @@ _ENDED = ("Complete", "Failed")
 _UNKNOWN = -1
 _TOGETHER = 5.0  # seconds in which one list of a namespace's pods serves all who look first
 _FRESH = 0.7  # seconds that a reading of the store may be old
+_UNHEARD = 15.0  # seconds of a worker's silence after which its pod is looked for: three heartbeats
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Memory:
     acted_at: float = 0.0  # monotonic
     job_version: str | None = None
     pods: list[PodView] | None = None
+    pods_at: float = 0.0  # monotonic
     inherited: bool = False  # whether its round was started before this operator led
     best_at: tuple[str, int] | None = None  # study and complete trials for which the results were read
     best: Best | None = None
@@ -175,13 +177,19 @@ class Observer:
         view: JobView | None,
         memory: Memory,
     ) -> list[PodView] | None:
-        """The round's pods, listed anew when the Job changed or a trial runs in a pod that is not known to live."""
+        """The round's pods, listed anew when the Job changed or a trial runs in a pod that is not known to live.
+
+        Or when its worker has gone silent: a Job tells of a failed pod only when it starts the next, minutes later.
+        """
         if progress is None or (job is None and not progress.counts.running):
             return None
         version = job["metadata"]["resourceVersion"] if job else None
         running = {worker for worker, share in progress.shares.items() if share.running}
         failing = view is not None and bool(view.failed or view.terminating) and version != memory.job_version
-        if memory.pods is None and memory.inherited and running and not failing:
+        silent = max(progress.silent.values(), default=0.0)
+        unheard = silent > _UNHEARD and time.monotonic() > memory.pods_at + _UNHEARD
+        if running and not failing and (unheard or (memory.pods is None and memory.inherited)):
+            memory.pods_at = time.monotonic()
             memory.pods = (await self._all_pods(study.namespace)).get((study.name, study.status.round), [])
         if failing or running - {pod.name for pod in memory.pods or () if not pod.ended}:
             selector = f"{names.STUDY_LABEL}={study.name},{names.ROUND_LABEL}={study.status.round}"

@@ -128,6 +128,25 @@ def test_a_row_in_one_tenants_tables_cannot_stand_in_for_anothers_round(postgres
     engine.dispose()
 
 
+def test_the_silence_of_a_worker_is_told_while_it_runs_a_trial(postgres_url: str) -> None:
+    schema.create(postgres_url)
+    store = open_store(postgres_url)
+    study = start_round(store, ONE)
+    run_one(store, ONE, [0.5], worker="idle")
+    store.as_worker("busy").claim(study)
+    store.as_worker("gone").claim(study)
+    for worker in ("idle", "busy", "gone"):
+        store.as_worker(worker).beat(study)
+    with store.engine.begin() as connection:
+        ago = "UPDATE tuning_workers SET seen_at = seen_at - interval '40 s' WHERE worker = 'gone'"
+        connection.exec_driver_sql(ago)
+
+    silent = store.ledger.progress()[ONE.study].silent
+
+    assert silent == {"busy": pytest.approx(0, abs=5), "gone": pytest.approx(40, abs=5)}
+    store.close()
+
+
 def test_no_schemas_are_no_rounds(sql_store: Store) -> None:
     assert read_all(sql_store.engine, []) == read_some(sql_store.engine, {}) == {}
 

@@ -56,6 +56,26 @@ def test_the_trial_of_a_disrupted_worker_runs_again(
     assert sorted(gate.starts) != sorted(set(gate.starts))  # it ran twice
 
 
+def test_the_trial_of_a_dead_worker_waits_for_no_job_controller(
+    studies: Studies, gate: Gate, node: FakeNode, control_plane: ControlPlane
+) -> None:
+    """It tells of a failed pod when it starts the next, which after some failures is minutes later."""
+    study = studies(quick_study(objective=gate.objective))
+    study.wait_for_starts(gate, 2)
+    study.kube.wait_for(lambda: study.status["trials"]["running"], lambda told: told == 2)  # by now it knows both pods
+    control_plane.controller_manager.stop()
+    try:
+        victim = study.pods()[0]
+        node.kill(victim)
+        study.wait_for_event("TrialsPutBack", victim["metadata"]["name"], 30)
+    finally:
+        control_plane.controller_manager.start()
+    gate.open()
+
+    study.wait_until("Complete")
+    assert study.trials == {"complete": 6}
+
+
 def test_a_trial_that_uses_up_the_memory_has_failed(studies: Studies, gate: Gate, node: FakeNode) -> None:
     study = studies(quick_study(objective=gate.objective))
     study.wait_for_starts(gate, 2)

@@ -25,18 +25,23 @@ _STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING")  # as the fields 
 
 # PostgreSQL has counted finished trials by worker (server.sql), so that the cost does not grow with their number.
 _STANDING = """
-    SELECT {columns}, timezone('utc', clock_timestamp()) AS now, {label} AS schema, s.shares, s.last
+    SELECT {columns}, timezone('utc', clock_timestamp()) AS now, {label} AS schema, s.*
     FROM {schema}tuning_rounds r CROSS JOIN LATERAL (
         SELECT json_agg(json_build_array(worker, complete, pruned, failed, running, waiting)) AS shares,
+               json_object_agg(worker, silent) FILTER (WHERE silent IS NOT NULL) AS silent,
                max(last_finished_at) AS last
         FROM (
-            SELECT nullif(worker, '') AS worker, complete, pruned, failed, 0 AS running, 0 AS waiting, last_finished_at
+            SELECT nullif(worker, '') AS worker, complete, pruned, failed, 0 AS running, 0 AS waiting,
+                   NULL::double precision AS silent, last_finished_at
             FROM {schema}tuning_shares s WHERE s.study_id = r.study_id
           UNION ALL
-            SELECT worker, 0, 0, 0, count(*) FILTER (WHERE state = 'RUNNING'),
-                   count(*) FILTER (WHERE state = 'WAITING'), NULL
+            SELECT c.worker, 0, 0, 0,
+                   count(*) FILTER (WHERE state = 'RUNNING'), count(*) FILTER (WHERE state = 'WAITING'),
+                   extract(epoch FROM timezone('utc', clock_timestamp())
+                                      - max(seen_at) FILTER (WHERE state = 'RUNNING')), NULL
             FROM {schema}trials t LEFT JOIN {schema}tuning_claims c USING (trial_id)
-            WHERE t.study_id = r.study_id AND state IN ('RUNNING', 'WAITING') GROUP BY worker
+            LEFT JOIN {schema}tuning_workers w ON w.study_id = t.study_id AND w.worker = c.worker
+            WHERE t.study_id = r.study_id AND state IN ('RUNNING', 'WAITING') GROUP BY c.worker
         ) counted
     ) s"""
 _ALL, _SOME = "", " WHERE r.study_name = ANY (%s)"
@@ -58,6 +63,8 @@ class Progress:
     started_at: datetime
     last_finished_at: datetime | None = None
     shares: Mapping[str, Counts] = field(default_factory=dict)  # by worker
+    silent: Mapping[str, float] = field(default_factory=dict)
+    """Seconds since each worker that runs a trial was last heard of. PostgreSQL alone tells."""
 
     @property
     def over(self) -> Over | None:
@@ -98,7 +105,10 @@ def _read(engine: Engine, parts: Sequence[str], parameters: tuple[list[str], ...
         return {}
     with translated(), engine.connect() as connection:
         rows = connection.exec_driver_sql(" UNION ALL ".join(parts), parameters).all()
-    return {(row.schema, row.study_name): _progress(row, row.schema, row.shares or (), row.last) for row in rows}
+    return {
+        (row.schema, row.study_name): _progress(row, row.schema, row.shares or (), row.last, row.silent or {})
+        for row in rows
+    }
 
 
 def _standing(schema: str | None) -> str:
@@ -248,10 +258,16 @@ def _counted() -> Any:
 def _of_workers(rows: Sequence[Any]) -> Progress:
     last = max((row.last for row in rows if row.last is not None), default=None)
     shares = [(row.worker, *map(int, row[-len(_STATES) :])) for row in rows]
-    return _progress(rows[0], None, shares, last)
+    return _progress(rows[0], None, shares, last, {})
 
 
-def _progress(row: Any, schema: str | None, shares: Iterable[Sequence[Any]], last: datetime | None) -> Progress:
+def _progress(
+    row: Any,
+    schema: str | None,
+    shares: Iterable[Sequence[Any]],
+    last: datetime | None,
+    silent: Mapping[str, float],
+) -> Progress:
     """`shares` are a worker, or None, and its trials in each of _STATES; a worker may come twice."""
     by_worker: dict[str | None, list[int]] = defaultdict(lambda: [0] * len(_STATES))
     for worker, *numbers in shares:
@@ -269,4 +285,5 @@ def _progress(row: Any, schema: str | None, shares: Iterable[Sequence[Any]], las
         started_at=row.started_at,
         last_finished_at=last,
         shares={worker: Counts(*by_worker[worker]) for worker in sorted(filter(None, by_worker))},
+        silent=silent,
     )
