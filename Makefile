@@ -63,7 +63,7 @@ bench-store: $(VENV)/.dev ## Trials a second through our PostgreSQL storage and 
 	$(BIN)/python benchmarks/store.py
 
 .PHONY: bench-scale
-bench-scale: $(VENV)/.dev ## The operator with 500 and with 1,000 studies on a real API server (half an hour)
+bench-scale: $(VENV)/.dev ## The operator with 500 and with 1,000 studies on a real API server (ten minutes)
 	PYTHONPATH=tests $(BIN)/python benchmarks/scale.py
 
 .PHONY: bench-cluster

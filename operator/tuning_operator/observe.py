@@ -232,7 +232,7 @@ def store_problem(error: Exception) -> StoreProblem:
             advice = "let the chart's watchNamespaces list the namespace, or leave it empty"
             return StoreProblem(why.SECRET_UNUSABLE, f"the operator may not keep its Secret here: {error}; {advice}")
         case _:
-            return StoreProblem(why.UNREACHABLE, f"the store does not answer: {error}")
+            return StoreProblem(why.UNREACHABLE, f"the store cannot be reached: {error}")
 
 
 def _described(

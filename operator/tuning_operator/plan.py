@@ -258,7 +258,14 @@ def _settle_lost_trials(draft: _Draft) -> None:
 def _how_it_went(pod: PodView | None) -> str:
     if pod is None:
         return "is gone"
-    return f"was disrupted ({pod.reason or pod.exit_code})" if pod.ended else "is on a node that does not answer"
+    if not pod.ended:
+        return "is on a node that does not answer"
+    if was_killed(pod):
+        return "was killed (SIGKILL)"
+    if pod.evicted:
+        return f"was evicted ({pod.evicted.strip()})"
+    told = pod.reason if pod.reason not in ("", "Error") else f"exit code {pod.exit_code}"  # "Error": it was not 0
+    return f"was disrupted ({told})" if pod.disrupted else f"ended ({told})"
 
 
 def _obey_budget(draft: _Draft, spec: TuningStudySpec) -> None:

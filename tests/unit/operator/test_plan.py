@@ -247,6 +247,20 @@ class TestALostTrial:
         assert decided.actions == (PutBack("w-0"),)
         assert "TrialsPutBack" in reasons(decided)
 
+    @pytest.mark.parametrize(
+        ("fields", "told"),
+        [
+            ({"exit_code": 137, "reason": "Error"}, "was killed (SIGKILL)"),
+            ({"exit_code": 137, "reason": "Error", "disrupted": True}, "was disrupted (exit code 137)"),
+            ({"exit_code": 137, "reason": "OOMKilled", "disrupted": True}, "was disrupted (OOMKilled)"),
+            ({"exit_code": None, "evicted": "low on memory", "disrupted": True}, "was evicted (low on memory)"),
+            ({"exit_code": 143, "reason": "Error"}, "ended (exit code 143)"),
+        ],
+    )
+    def test_that_waits_again_says_what_became_of_its_worker(self, fields: dict[str, Any], told: str) -> None:
+        (note,) = [note for note in self.settle(pod(**fields)).notes if note.reason == "TrialsPutBack"]
+        assert note.message == f"pod w-0 {told}: its trial waits again, charged to nobody"
+
     def test_of_a_worker_that_was_killed_waits_again_but_is_counted(self) -> None:
         assert self.settle(pod(exit_code=137)).actions == (PutBack("w-0", killed=True),)
 
