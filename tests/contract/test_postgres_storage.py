@@ -278,6 +278,17 @@ def test_a_stale_heartbeat_fails_its_trial(postgres_url: str) -> None:
     storage.close()
 
 
+def test_the_trials_of_a_state_stand_by_number_whichever_ended_first(storage: PostgresStorage) -> None:
+    study = optuna.create_study(storage=storage)
+    first, second, third = (study.ask() for _ in range(3))
+    study.tell(third, 3.0)
+    assert [trial.number for trial in study.get_trials(states=(TrialState.COMPLETE,))] == [2]
+    study.tell(second, state=TrialState.FAIL)
+    study.tell(first, 1.0)
+    assert [trial.number for trial in study.get_trials(states=(TrialState.COMPLETE,))] == [0, 2]
+    assert [trial.number for trial in study.get_trials(states=(TrialState.COMPLETE, TrialState.FAIL))] == [0, 1, 2]
+
+
 @pytest.mark.parametrize("choices", [(1, 0), (True, False), (1.0, 0.0), ("1", None)])
 def test_choices_keep_their_types(storage: PostgresStorage, plain: Any, choices: Any) -> None:
     study = optuna.create_study(storage=storage)

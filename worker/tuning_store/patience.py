@@ -34,8 +34,13 @@ class Patience:
     refused_seconds: float = 0.0
 
     def __call__(self, operation: Callable[[], R]) -> R:
+        try:
+            return operation()  # nearly always that is all, and costs less than being ready to repeat it
+        except Exception as error:
+            if not self.seconds or not self._may_pass(error, 0.0):
+                raise
         attempts = Retrying(
-            retry=self._may_pass,
+            retry=self._is_worth_another,
             stop=stop_after_delay(self.seconds) | stop_when_event_set(self.until),
             wait=wait_random_exponential(multiplier=0.1, max=2.0),
             sleep=sleep_using_event(self.until),
@@ -54,16 +59,17 @@ class Patience:
 
         return self(attempt)
 
-    def _may_pass(self, attempt: RetryCallState) -> bool:
+    def _is_worth_another(self, attempt: RetryCallState) -> bool:
         assert attempt.outcome is not None
         error = attempt.outcome.exception()
-        if error is None:
-            return False
+        return error is not None and self._may_pass(error, attempt.seconds_since_start or 0.0)
+
+    def _may_pass(self, error: BaseException, seconds: float) -> bool:
         try:
             with translated():
                 raise error
         except AuthenticationRefused:
-            return (attempt.seconds_since_start or 0.0) < self.refused_seconds
+            return seconds < self.refused_seconds
         except TRANSIENT:
             return True
         except BaseException:

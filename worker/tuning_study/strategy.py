@@ -4,6 +4,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import optuna
@@ -123,15 +124,20 @@ def _check_grid(spec: TuningStudySpec) -> list[str]:
 
 
 def _arguments(part: Sampler | Pruner) -> dict[str, Any]:
-    build = _SAMPLERS.get(part.type) or _PRUNERS.get(part.type)
-    known = {to_camel_case(name) for name in inspect.signature(build).parameters} if build else set()
-    known -= {to_camel_case(name) for name in _NOT_OPTIONS}
+    known = _options_of(part.type)
     unknown = sorted(set(part.options) - known)
     if unknown:
         raise InvalidStudy(
             [f"strategy: {part.type} has no option {name!r}; it knows {', '.join(sorted(known))}" for name in unknown]
         )
     return _DEFAULTS.get(part.type, {}) | {to_snake_case(name): value for name, value in part.options.items()}
+
+
+@cache
+def _options_of(kind: str) -> frozenset[str]:
+    build = _SAMPLERS.get(kind) or _PRUNERS.get(kind)
+    names = frozenset(inspect.signature(build).parameters) if build else frozenset()
+    return frozenset(map(to_camel_case, names - _NOT_OPTIONS))
 
 
 def to_camel_case(name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import optuna
 import structlog
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.study._tell import _tell_with_warning
 from optuna.trial import TrialState
 
 from tuning_store.claims import Claimed
@@ -115,7 +116,7 @@ def _tell(
     bench: Bench, trial: optuna.Trial, state: TrialState, values: list[float] | None = None, reason: str = ""
 ) -> None:
     try:
-        bench.study.tell(trial, values=values, state=state)
+        _tell_with_warning(bench.study, trial, values, state)  # Study.tell would read the trial again, and copy it
     except ValueError as error:  # Optuna's word for a trial that was put back meanwhile
         raise ClaimLost(str(error)) from error
     log.info(

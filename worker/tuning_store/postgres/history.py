@@ -1,7 +1,10 @@
 """The trials of a study as far as this process has read them; finished ones are read once."""
 
 import threading
+from bisect import insort
+from collections import defaultdict
 from collections.abc import Container, Iterable
+from operator import attrgetter
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -16,6 +19,7 @@ class History:
         self.refreshing = threading.Lock()
         self.distributions: dict[str, BaseDistribution] = {}  # the first seen of each parameter
         self._trials: list[FrozenTrial] = []  # by number
+        self._ended: dict[TrialState, list[FrozenTrial]] = defaultdict(list)  # the finished ones, each by number
         self._open: set[int] = set()  # Optuna's ids
         self._told: dict[int, FrozenTrial] = {}  # the last that this process ended, by number
         self._losses = 0
@@ -35,6 +39,7 @@ class History:
         if losses != self._losses:
             self._losses = losses
             self._trials, self._open, self._told = [], set(), {}
+            self._ended.clear()
 
     def add(self, read: Iterable[FrozenTrial]) -> None:
         """Trials in the order of their numbers, all that are new and all that were open."""
@@ -47,6 +52,7 @@ class History:
                 self._trials.append(trial)
             if trial.state.is_finished():
                 self._open.discard(trial._trial_id)
+                insort(self._ended[trial.state], trial, key=attrgetter("number"))
             else:
                 self._open.add(trial._trial_id)
 
@@ -64,6 +70,9 @@ class History:
 
     def trials(self, states: Container[TrialState] | None) -> list[FrozenTrial]:
         """By number; the list is the caller's, the trials are not."""
-        if states is None:
+        wanted = [state for state in TrialState if states is None or state in states]
+        if len(wanted) == len(TrialState):
             return list(self._trials)
-        return [trial for trial in self._trials if trial.state in states]
+        if len(wanted) == 1 and wanted[0].is_finished():  # which pruners ask for with every report
+            return list(self._ended[wanted[0]])
+        return [trial for trial in self._trials if trial.state in wanted]
