@@ -11,7 +11,6 @@ from multiprocessing.process import BaseProcess
 
 from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.engine import make_url
 
 from builders import make_round
 from tuning_store.claims import Claimed
@@ -28,8 +27,7 @@ ENDLESS = 100_000  # failures that the round puts up with
 
 SPACE = {"x": FloatDistribution(0, ENDLESS), "n": IntDistribution(0, ENDLESS)}
 
-TRIALS = {"mysql": 500, "sqlite": 300}
-"""Where Optuna's own storage takes ten transactions of milliseconds for a trial; a thousand elsewhere."""
+TRIALS = 1000
 
 LEGS = [(1.0, 0.2, 0.21), (0.6, 0.4, 0.41), (0.5, 0.45, 1.0)]
 """A budget, when it is changed in flight, and to what, as shares of all trials: down under those that run, and up.
@@ -125,25 +123,24 @@ class Crew:
 
 
 def test_no_trial_is_lost_or_run_beyond_the_budget(store: Store, store_url: str, begin: StartRound) -> None:
-    total = TRIALS.get(make_url(store_url).get_backend_name(), 1000)
-    study = begin(budget={"trials": total, "failedTrials": ENDLESS})
+    study = begin(budget={"trials": TRIALS, "failedTrials": ENDLESS})
     chance, crew = random.Random(4), Crew(store_url, study)
     for leg, (first, when, then) in enumerate(LEGS):
-        set_budget(store, int(first * total))
+        set_budget(store, int(first * TRIALS))
         for index in range(WORKERS):
             crew.hire(f"w-{index}.{leg}")
         due, next_kill = 0, crew.ended()
         while crew.alive:
             crew.hear()
-            if not due and crew.ended() >= when * total:
-                set_budget(store, int(then * total))
-                due = max(int(then * total), counts(store).used)  # we may have heard of the last ones too late
+            if not due and crew.ended() >= when * TRIALS:
+                set_budget(store, int(then * TRIALS))
+                due = max(int(then * TRIALS), counts(store).used)  # we may have heard of the last ones too late
             if crew.alive and crew.ended() >= next_kill:
-                next_kill += total // 25
+                next_kill += TRIALS // 25
                 replace_one(store, crew, chance)
         reap(store, crew)
         assert (counts(store).used, counts(store).running) == (due, 0)
-    check(store, crew, total)
+    check(store, crew, TRIALS)
 
 
 def replace_one(store: Store, crew: Crew, chance: random.Random) -> None:

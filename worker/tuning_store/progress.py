@@ -63,8 +63,8 @@ class Progress:
     started_at: datetime
     last_finished_at: datetime | None = None
     shares: Mapping[str, Counts] = field(default_factory=dict)  # by worker
-    silent: Mapping[str, float] = field(default_factory=dict)
-    """Seconds since each worker that runs a trial was last heard of. PostgreSQL alone tells."""
+    silent: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """Seconds since each worker that runs a trial was heard of; they grow by themselves. PostgreSQL alone tells."""
 
     @property
     def over(self) -> Over | None:
