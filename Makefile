@@ -48,7 +48,7 @@ kind: ## A kind cluster with the images, the chart and a sample study
 	hack/kind.sh $(TAG)
 
 .PHONY: bench
-bench: bench-overhead bench-store bench-samplers bench-cluster ## All benchmarks
+bench: bench-overhead bench-store bench-samplers bench-scale bench-cluster ## All benchmarks
 
 .PHONY: bench-overhead
 bench-overhead: $(VENV)/.dev ## What a trial costs besides its objective, beside the same objective in a bare loop

@@ -30,7 +30,7 @@ from tuning_study.status import Best, MetricValue, ParameterValue, Pareto, Tunin
 VERSIONS = {name: importlib.metadata.version(name) for name in ("tuning-operator", "optuna")}
 _ENDED = ("Complete", "Failed")
 _UNKNOWN = -1
-_TOGETHER = 5.0  # seconds in which one list of a namespace's pods serves all who look first
+_TOGETHER = 5.0  # seconds in which one list of a namespace's pods serves all who look there
 _FRESH = 0.7  # seconds that a reading of the store may be old
 _UNHEARD = 15.0  # seconds of a worker's silence after which its pod is looked for: three heartbeats
 
@@ -144,29 +144,21 @@ class Observer:
         return await self._stores.board(location).progress((location.schema, name), not_before)
 
     async def _read_results(
-        self,
-        spec: TuningStudySpec,
-        progress: Progress,
-        location: Location,
-        memory: Memory,
+        self, spec: TuningStudySpec, progress: Progress, location: Location, memory: Memory
     ) -> None:
         at = (progress.study, progress.counts.complete)
         if memory.best_at == at:
             return
         engine = self._stores.engine(location)
         found = await self._stores.call(stored.read_candidates, engine, progress.study)
-        front = pareto_front(spec.objectives, found) if len(spec.objectives) > 1 else []
-        winner = best(spec.objectives, found)
-        memory.best = (
-            _described(
-                winner,
-                spec,
-                *await self._stores.call(stored.read_point, engine, progress.study, winner.number),
-            )
-            if winner is not None
-            else None
-        )
-        memory.pareto = Pareto(size=len(front), feasible=len(front)) if len(spec.objectives) > 1 else None
+        winner, told, pareto = best(spec.objectives, found), None, None
+        if winner is not None:
+            point = await self._stores.call(stored.read_point, engine, progress.study, winner.number)
+            told = _described(winner, spec, *point)
+        if len(spec.objectives) > 1:
+            front = pareto_front(spec.objectives, found)
+            pareto = Pareto(size=len(front), feasible=len(front))
+        memory.best, memory.pareto = told, pareto
         memory.best_at = at
 
     async def _pods(
@@ -198,7 +190,8 @@ class Observer:
         return memory.pods
 
     async def _all_pods(self, namespace: str) -> Mapping[tuple[str, int], list[PodView]]:
-        """All workers' pods in the namespace, by study and round: one list for those who look first after a start."""
+        """All workers' pods in the namespace, by study and round: one list for all who look at once, as they do after a
+        start of the operator or of the database."""
         if namespace not in self._listings:
             self._listings[namespace] = asyncio.create_task(self._list_all_pods(namespace))
             asyncio.get_running_loop().call_later(_TOGETHER, self._listings.pop, namespace)

@@ -37,7 +37,7 @@ class Patience:
         try:
             return operation()  # nearly always that is all, and costs less than being ready to repeat it
         except Exception as error:
-            if not self.seconds or not self._may_pass(error, 0.0):
+            if not self.seconds or self.until.is_set() or not self._may_pass(error, 0.0):
                 raise
         attempts = Retrying(
             retry=self._is_worth_another,

@@ -93,8 +93,8 @@ def create(admin_url: str, tenant: Tenant) -> None:
         connection.execute(insert(_registry).values(vars(tenant)).on_conflict_do_nothing())
     with _administering(admin_url) as connection:
         schema.create(admin_url, tenant.schema)
-        made = update(_registry).where(_registry.c.schema == tenant.schema)
-        connection.execute(made.values(version=func.concat(_version(), _SERVER)))
+        ours = update(_registry).where(_registry.c.schema == tenant.schema)
+        connection.execute(ours.values(version=func.concat(_version(), _SERVER)))
 
 
 def made(engine: Engine) -> set[str]:
