@@ -15,11 +15,9 @@ from uuid import uuid4
 
 import psutil
 
+from tuning_study.worker_contract import MAX_ATTEMPTS, ExitCode, thread_limits
+
 MOST_CRASHES = 5  # in a row, without a finished trial between them
-MOST_ATTEMPTS = 3  # a trial whose worker was killed this often is taken for the reason
-_REJECTED = 78
-_STUCK = 75
-_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 _RUN = "TUNING_LOCAL_RUN"  # in the environment of every process of a run, and unlike any other run's
 _ENOUGH = 128 * 1024  # of a log's end, to find the last lines in
 
@@ -40,15 +38,16 @@ class Verdict:
 
 
 def judge(code: int, attempts: int) -> Verdict:
-    """What an exit code says; `attempts` is how often the trial it was running has been started."""
-    if code in (0, _REJECTED, _STUCK, 128 + signal.SIGTERM, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP):
-        return Verdict(Fate.PUT_BACK if code < 0 else Fate.SETTLED, crash=False, reason=describe(code))
-    if -code in _FROM_OUTSIDE and attempts < MOST_ATTEMPTS:
-        return Verdict(Fate.PUT_BACK, crash=True, reason=describe(code))
-    if -code in _FROM_OUTSIDE:
+    """What a worker's exit code says; `attempts` is how often the trial it was running has been started.
+
+    A worker's supervisor sees to trials that end its process; here it is the supervisor itself that has ended.
+    """
+    if code in (ExitCode.DONE, ExitCode.REJECTED, ExitCode.STOPPED):
+        return Verdict(Fate.SETTLED, crash=False, reason=describe(code))
+    if code == -signal.SIGKILL and attempts >= MAX_ATTEMPTS:
         reason = f"{describe(code)} in each of {attempts} attempts at this trial; out of memory perhaps"
         return Verdict(Fate.FAILED, crash=True, reason=reason)
-    return Verdict(Fate.FAILED, crash=True, reason=f"{describe(code)} while it ran this trial")
+    return Verdict(Fate.PUT_BACK, crash=True, reason=describe(code))
 
 
 def describe(code: int) -> str:
@@ -84,18 +83,8 @@ def environment(
     base: Mapping[str, str], *, round_file: Path, store_url: str, search: Path, folder: Path, threads: int, grace: float
 ) -> dict[str, str]:
     """What all workers are given. Threads of numeric libraries are limited, or workers would fight over the cores."""
-    limits = {
-        name: str(threads)
-        for name in (
-            "OMP_NUM_THREADS",
-            "OPENBLAS_NUM_THREADS",
-            "MKL_NUM_THREADS",
-            "NUMEXPR_NUM_THREADS",
-            "VECLIB_MAXIMUM_THREADS",
-        )
-    }
     return {
-        **limits,
+        **thread_limits(threads),
         **base,
         "TZ": "UTC",  # Optuna 5 writes a study's times in UTC; its readers take the local clock
         "PYTHONPATH": os.pathsep.join([str(search), *filter(None, [base.get("PYTHONPATH")])]),

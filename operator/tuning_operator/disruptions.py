@@ -4,8 +4,9 @@ import signal
 from datetime import datetime, timedelta
 
 from tuning_operator.observed import PodView
+from tuning_study.worker_contract import ExitCode
 
-_STOPPED, _STUCK = 143, 75  # exit codes of tuning_worker that say nothing against the trial
+_BLAMELESS = (None, ExitCode.DONE, ExitCode.STOPPED)  # say nothing against the trial
 _UNHEARD = timedelta(seconds=10)  # past its grace, in which a node would have told the end of a pod
 
 
@@ -16,7 +17,7 @@ def is_lost(pod: PodView | None, now: datetime) -> bool:
 
 def own_fault(pod: PodView | None) -> str | None:
     """Why the trial is to blame for the end of its pod, or None."""
-    if pod is None or pod.disrupted or pod.exit_code in (None, 0, _STOPPED, _STUCK):
+    if pod is None or pod.disrupted or pod.exit_code in _BLAMELESS:
         return None
     if pod.reason == "OOMKilled":
         return "the trial's pod was killed for using too much memory (OOMKilled): raise workers.resources.limits.memory"

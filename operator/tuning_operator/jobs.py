@@ -11,6 +11,7 @@ from tuning_operator.configmaps import ROUND_KEY
 from tuning_store.address import CERTIFICATE
 from tuning_study.round import ResolvedRound
 from tuning_study.spec import Workers
+from tuning_study.worker_contract import ExitCode, thread_limits
 
 _ROUND_FOLDER = "/etc/tuning/round"
 _CODE_FOLDER = "/etc/tuning/code"
@@ -18,7 +19,6 @@ _STORE_FOLDER = "/etc/tuning/store"
 _OWNER_READS = 0o440  # and its group, which is the pod's fsGroup
 _GRACE_SECONDS = 30  # from SIGTERM to SIGKILL
 _FINISH_SECONDS = 20  # of them, how long a running trial may go on
-_REJECTED, _STOPPED = 78, 143  # exit codes of tuning_worker
 _SPARE_POD_FAILURES = 10  # besides the failed trials that may each bring a pod down
 
 
@@ -53,12 +53,12 @@ def worker_job(resolved: ResolvedRound, replicas: int, defaults: WorkerDefaults,
             "backoffLimitPerIndex": resolved.spec.budget.failed_trials + _SPARE_POD_FAILURES,
             "podFailurePolicy": {
                 "rules": [
-                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [_REJECTED]}},
+                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [int(ExitCode.REJECTED)]}},
                     {
                         "action": "Ignore",
                         "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
                     },
-                    {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [_STOPPED]}},
+                    {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [int(ExitCode.STOPPED)]}},
                 ]
             },
             "template": _merged(
@@ -118,15 +118,12 @@ def _pod(resolved: ResolvedRound, name: str, defaults: WorkerDefaults) -> dict[s
 
 
 def _environment(workers: Workers, has_code: bool) -> list[dict[str, Any]]:
-    threads = str(_whole_cpus(workers.resources))
     literal = {
         "TUNING_ROUND_FILE": f"{_ROUND_FOLDER}/{ROUND_KEY}",
         "TUNING_STORE_URL_FILE": f"{_STORE_FOLDER}/url",
         "TUNING_GRACE_SECONDS": str(_FINISH_SECONDS),
         **({"TUNING_CODE_DIR": _CODE_FOLDER} if has_code else {}),
-        # Several workers share a node: without this each would start a thread for every core.
-        "OMP_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
+        **thread_limits(_whole_cpus(workers.resources)),
         "HOME": "/tmp",  # noqa: S108 - the pod's own
         "TZ": "UTC",
     }

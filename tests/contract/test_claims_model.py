@@ -25,12 +25,13 @@ from optuna.trial import TrialState
 
 from builders import make_round
 from tuning_store import schema
-from tuning_store.claims import MOST_ATTEMPTS, Claimed
+from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost, translated
 from tuning_store.postgres.link import Link
 from tuning_store.storage import Store, open_store
 from tuning_study.budget import Claim, Counts
 from tuning_study.spec import Budget
+from tuning_study.worker_contract import MAX_ATTEMPTS
 
 from .conftest import start_round
 
@@ -80,7 +81,7 @@ class Model:
         if worker not in self.runs:
             return []
         number = self.runs[worker]
-        if self.attempts[number] >= MOST_ATTEMPTS:
+        if self.attempts[number] >= MAX_ATTEMPTS:
             self.end(worker, "FAIL")
         else:
             del self.runs[worker]

@@ -233,24 +233,27 @@ def test_sigterm_leaves_nothing_behind(folder: Folder) -> None:
     assert not folder.left_behind()
 
 
-@pytest.mark.parametrize(
-    ("function", "failed", "said"),
-    [
-        ("breaks_once", 1, "the worker exited with code 3 while it ran this trial; trial 2 fails"),
-        ("killed_once", 0, "the worker was ended by SIGKILL; trial 2 is put back"),
-    ],
-)
-def test_a_crashed_worker_is_restarted(folder: Folder, function: str, failed: int, said: str) -> None:
+@pytest.mark.parametrize(("function", "failed"), [("breaks_once", 1), ("killed_once", 0)])
+def test_a_worker_whose_process_ended_goes_on(folder: Folder, function: str, failed: int) -> None:
     run = folder.tuning("run", folder.study(function, trials=6, workers=1), *SQLITE)
 
     assert run.returncode == 0, run.stderr
-    assert said in run.stdout
     found = states(folder.trials(*SQLITE))
     assert (found["Complete"], found.get("Failed", 0)) == (6, failed)
 
 
-def test_workers_that_always_crash_end_the_run(folder: Folder) -> None:
-    run = folder.tuning("run", folder.study("breaks"), *SQLITE)
+def test_objectives_that_always_end_their_process_end_the_run(folder: Folder) -> None:
+    run = folder.tuning("run", folder.study("breaks", failed=5), *SQLITE)
+
+    assert run.returncode == 1
+    assert "the objective ended its process with code 3: remove os._exit()" in run.stdout
+
+
+def test_workers_that_never_come_to_a_trial_end_the_run(folder: Folder) -> None:
+    (folder.path / "objective.py").write_text(
+        "import os\nprint('about to break', flush=True)\nos.kill(os.getpid(), 9)\n"
+    )
+    run = folder.tuning("run", folder.study(), *SQLITE)
 
     assert run.returncode == 1
     assert "about to break" in run.stdout, "the last lines of the log"

@@ -26,9 +26,7 @@ from tuning_store.tables import (
 )
 from tuning_study.budget import Claim, Counts, Limits, Over, may_claim, over, result_counts
 from tuning_study.results import FAILURE_ATTRIBUTE
-
-MOST_ATTEMPTS = 3
-"""A trial whose worker went away that often, and no disruption was to blame, is not tried again."""
+from tuning_study.worker_contract import MAX_ATTEMPTS
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:
     """One more trial for `worker`: the oldest that waits, or a new one. Claim.WAIT or Claim.OVER if there is none.
 
     A worker runs one trial at a time: one that is still its own was claimed by an attempt whose answer was lost, or by
-    an earlier life of the worker. It waits again, or has failed when that happened MOST_ATTEMPTS times.
+    an earlier life of the worker. It waits again, or has failed when that happened MAX_ATTEMPTS times.
     """
     with _locked(engine, study_id) as (connection, row):
         _put_back_lost(connection, _running_of(connection, study_id, [worker]))
@@ -117,7 +115,7 @@ def give_back(engine: Engine, study_id: int, worker: str, *, killed: bool = Fals
 def put_back_lost(engine: Engine, study_id: int, *, silent: timedelta, alive: Sequence[str] = ()) -> list[int]:
     """Put back the trials of workers that were not seen for `silent` and are not known to be alive.
 
-    A trial that lost MOST_ATTEMPTS workers has failed: it may well be what kills them. Returns the numbers.
+    A trial that lost MAX_ATTEMPTS workers has failed: it may well be what kills them. Returns the numbers.
     """
     with _locked(engine, study_id) as (connection, row):
         lost = connection.execute(
@@ -291,7 +289,7 @@ def _running_of(connection: Connection, study_id: int, names: Sequence[str]) -> 
 
 def _put_back_lost(connection: Connection, found: Sequence[Row[Any]]) -> list[int]:
     for trial in found:
-        if trial.attempts >= MOST_ATTEMPTS:
+        if trial.attempts >= MAX_ATTEMPTS:
             _fail(connection, trial.trial_id, f"its worker went away {trial.attempts} times")
         else:
             _set_state(connection, [trial.trial_id], TrialState.WAITING)

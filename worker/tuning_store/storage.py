@@ -102,12 +102,12 @@ class Store:
         self.storage.flush()
         self.patience(lambda: self.ledger.give_back(study_id, worker))
 
-    def fail_running(self, study_id: int, reason: str) -> None:
-        """What this worker runs has failed; see claims.fail_running."""
+    def fail_running(self, study_id: int, reason: str) -> list[int]:
+        """What this worker runs has failed; returns the numbers. See claims.fail_running."""
         assert self.worker is not None
         worker = self.worker
         self.storage.flush()
-        self.patience(lambda: self.ledger.fail_running(study_id, worker, reason))
+        return self.patience(lambda: self.ledger.fail_running(study_id, worker, reason))
 
     def stop(self, study_id: int, reason: Over, detail: str) -> None:
         """The round is over for all workers; see claims.stop."""

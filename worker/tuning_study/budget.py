@@ -10,11 +10,12 @@ class Over(StrEnum):
     BUDGET_USED = "BudgetUsed"  # complete + pruned trials reached budget.trials
     DURATION_USED = "DurationUsed"  # budget.duration has passed
     GOAL_REACHED = "GoalReached"  # one trial reached every objective's goal
+    STOPPED_BY_OBJECTIVE = "StoppedByObjective"  # the objective called study.stop()
     TOO_MANY_FAILURES = "TooManyFailures"  # budget.failedTrials trials failed
     REJECTED = "Rejected"  # the workers found that the objective cannot run at all
 
 
-SUCCESSES = frozenset({Over.BUDGET_USED, Over.DURATION_USED, Over.GOAL_REACHED})
+SUCCESSES = frozenset({Over.BUDGET_USED, Over.DURATION_USED, Over.GOAL_REACHED, Over.STOPPED_BY_OBJECTIVE})
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Limits:
 
     trials: int | None
     failed_trials: int
-    stop: Over | None = None  # decided by a worker: goal reached, or rejected
+    stop: Over | None = None  # decided by a worker: goal reached, stopped, or rejected
     paused: bool = False
     past_deadline: bool = False
 

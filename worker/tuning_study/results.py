@@ -8,8 +8,8 @@ from optuna.trial import FrozenTrial, TrialState
 from tuning_study.spec import Constraint, Metric
 
 CONSTRAINT_PREFIX = "constraints:"  # Optuna's key of a trial's constraint in its system attributes
-METRICS_ATTRIBUTE = "metrics"  # user attribute: every metric that the trial reported
-FAILURE_ATTRIBUTE = "failure"  # user attribute: why the trial failed
+METRICS_ATTRIBUTE = "tuning:metrics"  # user attribute: every metric that the trial reported
+FAILURE_ATTRIBUTE = "tuning:failure"  # user attribute: why the trial failed
 
 
 @dataclass(frozen=True)

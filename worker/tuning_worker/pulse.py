@@ -15,14 +15,16 @@ import structlog
 from tuning_store.exceptions import TRANSIENT, StoreError
 from tuning_store.storage import Store
 from tuning_study.budget import Over
+from tuning_study.worker_contract import ExitCode
 from tuning_worker.exceptions import TrialInterrupted
 from tuning_worker.settings import Settings
+from tuning_worker.supervision import SupervisorLink
 
 log = structlog.get_logger()
 
 _TICK = 0.5  # seconds between two looks at the clock
 _DEAF = 15.0  # seconds an objective has to react before the whole process ends
-STUCK = 75  # exit code of a worker whose objective did not react (EX_TEMPFAIL)
+_GOES_ON = frozenset({Over.BUDGET_USED, Over.STOPPED_BY_OBJECTIVE})  # what runs then may finish
 
 
 @dataclass
@@ -42,8 +44,16 @@ class Pulse:
     entered, and `trial` be used, in the main thread.
     """
 
-    def __init__(self, settings: Settings, store: Store, study_id: int, stopping: threading.Event) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        study_id: int,
+        stopping: threading.Event,
+        supervisor: SupervisorLink,
+    ) -> None:
         self._settings, self._store, self._study_id, self._stopping = settings, store, study_id, stopping
+        self._supervisor = supervisor
         self._ended = threading.Event()
         self._running: _Running | None = None
         self._reason: TrialInterrupted | None = None
@@ -54,6 +64,7 @@ class Pulse:
 
     def __enter__(self) -> Self:
         signal.signal(signal.SIGUSR1, self._raise)
+        os.register_at_fork(after_in_child=_forget_interruption)
         self._thread.start()
         return self
 
@@ -110,7 +121,7 @@ class Pulse:
         if limit is not None and seconds > limit.total_seconds():
             message = f"took longer than budget.trialDuration ({limit})"
             return TrialInterrupted(message, failure=message)
-        if self._over is not None and self._over is not Over.BUDGET_USED:
+        if self._over is not None and self._over not in _GOES_ON:
             return TrialInterrupted(f"the round is over: {self._over}")
         if self._stop_by is not None and now > self._stop_by:
             return TrialInterrupted("the worker must stop")
@@ -119,6 +130,7 @@ class Pulse:
     def _leave(self) -> None:
         """The objective does not react, in a library's own code perhaps: settle its trial, and end the process."""
         assert self._reason is not None
+        log.error("the objective did not stop when told to", reason=str(self._reason))
         try:
             if self._reason.failure is not None:
                 self._store.fail_running(self._study_id, self._reason.failure)
@@ -126,5 +138,10 @@ class Pulse:
                 self._store.give_back(self._study_id)
         except StoreError as error:
             log.warning("the trial stays to be found by others", error=str(error))
-        log.error("the objective did not stop when told to", reason=str(self._reason))
-        os._exit(STUCK)
+        self._supervisor.replace()
+        os._exit(ExitCode.CRASHED)
+
+
+def _forget_interruption() -> None:
+    """Processes that the objective forks find the usual meaning of every signal."""
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)

@@ -1,6 +1,7 @@
 """Runs one claimed trial, and decides its final state: the one place where that happens."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -47,10 +48,11 @@ def run_trial(bench: Bench, claimed: Claimed) -> None:
     study.sampler = bench.samplers.for_trial(phase, sampler_seed)
     study.pruner = build_pruner(phase.pruner)
     study._thread_local.cached_all_trials = None  # as Study.ask does: what others finished counts from now on
+    study._thread_local.in_optimize_loop = True  # lets the objective call study.stop()
     trial = optuna.Trial(study, claimed.trial_id)
     try:
         with bench.pulse.trial():
-            metrics = bench.objective(TrialRun(trial, resolved, bench.settings.checkpoints))
+            metrics = _call(bench.objective, TrialRun(trial, resolved, bench.settings.checkpoints))
         _complete(bench, trial, check_metrics(resolved.spec, metrics))
     except optuna.TrialPruned:
         _tell(bench, trial, TrialState.PRUNED)
@@ -64,9 +66,46 @@ def run_trial(bench: Bench, claimed: Claimed) -> None:
         log.warning("the trial is no longer ours", trial=claimed.number, reason=str(lost))
     except TrialFailed as failed:
         _fail(bench, trial, str(failed))
-    except Exception as error:
+    except BaseException as error:  # KeyboardInterrupt too: only the supervisor says when the worker ends
         log.warning("trial raised", trial=claimed.number, exc_info=True)
-        _fail(bench, trial, f"{type(error).__name__}: {error}")
+        _fail(bench, trial, describe(error))
+    if study._stop_flag:
+        bench.store.stop(study._study_id, Over.STOPPED_BY_OBJECTIVE, f"trial {claimed.number} called study.stop()")
+
+
+def _call(objective: Objective, run: TrialRun) -> Mapping[str, float]:
+    """The objective's metrics. An end of the process that it asks for is the failure of its trial.
+
+    A child that the objective forked and that comes back from it, by returning or by sys.exit(), ends here: it must
+    not go on as a second worker.
+    """
+    worker, exit_code = os.getpid(), 0
+    try:
+        return objective(run)
+    except SystemExit as asked:
+        exit_code = asked.code if isinstance(asked.code, int) else int(asked.code is not None)
+        raise TrialFailed(exit_message(asked)) from asked
+    except BaseException:
+        exit_code = 1
+        raise
+    finally:
+        if os.getpid() != worker:
+            os._exit(exit_code)
+
+
+def describe(error: BaseException) -> str:
+    """The error's type and text; some errors fail again when they are asked for their text."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return f"{type(error).__name__}, whose text cannot be shown"
+
+
+def exit_message(asked: SystemExit) -> str:
+    """What `sys.exit(...)` in an objective tells its author."""
+    if asked.code is None or isinstance(asked.code, int):
+        return f"the objective ended its process with code {asked.code or 0}: remove sys.exit()"
+    return f"the objective ended its process: {asked.code}"
 
 
 def check_metrics(spec: TuningStudySpec, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -23,6 +23,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
+from uuid import uuid4
+
+import psutil
 
 from .api import NodeApi
 from .containers import Launch, NotReady, Object, fill_volumes, prepare
@@ -37,6 +40,7 @@ Runner = Callable[[Launch], Awaitable[int]]
 _TERMINAL = ("Succeeded", "Failed")
 _GRACE_OF_THE_FORGOTTEN = 1.0  # what a kubelet leaves a pod whose object is gone already
 _LONGEST_BACKOFF = 300.0
+_CONTAINER = "FAKE_NODE_CONTAINER"  # in the environment of every process of a container, and of no other
 _MESSAGE_LINES, _MESSAGE_BYTES = 80, 2048  # of FallbackToLogsOnError
 
 
@@ -649,31 +653,41 @@ class _Running(Protocol):
 
 
 class _Process:
-    """A process with a group of its own, which ends with it as a container's processes end with its first."""
+    """A container's first process, and all that it starts: what is left ends with it, as with a container's."""
 
-    def __init__(self, process: asyncio.subprocess.Process, plane: ControlPlane) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, plane: ControlPlane, container: str) -> None:
         self.pid = process.pid
         self._process = process
         self._plane = plane
+        self._container = container
 
     @classmethod
     async def start(cls, launch: Launch, plane: ControlPlane) -> _Process:
+        container = uuid4().hex
         with launch.open_log() as log:
             process = await asyncio.create_subprocess_exec(
                 *launch.command,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=launch.env,
+                env={**launch.env, _CONTAINER: container},
                 cwd=launch.cwd,
                 start_new_session=True,
             )
         plane.guard.add(process.pid)
-        return cls(process, plane)
+        return cls(process, plane, container)
 
     def signal(self, number: signal.Signals) -> None:
+        """SIGTERM is for the first process alone, as from a kubelet; all else for the whole container."""
         with contextlib.suppress(ProcessLookupError):
+            if number is signal.SIGTERM:
+                os.kill(self.pid, number)
+                return
             os.killpg(self.pid, number)
+        for process in psutil.process_iter(["environ"]):
+            if (process.info["environ"] or {}).get(_CONTAINER) == self._container:
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(number)
 
     async def wait(self) -> int:
         code = await self._process.wait()

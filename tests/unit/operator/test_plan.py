@@ -235,12 +235,11 @@ class TestALostTrial:
             [],
             [pod(disrupted=True, exit_code=137)],
             [pod(exit_code=143)],
-            [pod(exit_code=75)],
             [pod(exit_code=0)],
             [pod(exit_code=None, reason="Evicted")],
             [pod(disrupted=True, exit_code=137, reason="OOMKilled")],
         ],
-        ids=["gone", "disrupted", "SIGTERM", "stuck", "exit-0", "never-ran", "disrupted-while-killed"],
+        ids=["gone", "disrupted", "SIGTERM", "exit-0", "never-ran", "disrupted-while-killed"],
     )
     def test_waits_again_when_it_is_not_to_blame(self, pods: list[PodView]) -> None:
         decided = self.settle(*pods)

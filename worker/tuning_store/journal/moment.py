@@ -10,13 +10,14 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel, Field
 
-from tuning_store.claims import MOST_ATTEMPTS, active_seconds, limits_of
+from tuning_store.claims import active_seconds, limits_of
 from tuning_store.journal.log import Log
 from tuning_store.rounds import POINT_ATTRIBUTE
 from tuning_study.budget import Counts, Limits, Over
 from tuning_study.results import FAILURE_ATTRIBUTE
 from tuning_study.space import Point
 from tuning_study.spec import Budget
+from tuning_study.worker_contract import MAX_ATTEMPTS
 
 CLAIM_ATTRIBUTE = "tuning:claim"
 """System attribute of a trial: whose it is, and how often it was tried, so that the journal tells all of a trial."""
@@ -111,7 +112,7 @@ class Moment:
 
     def put_back_lost(self, lost: Sequence[FrozenTrial]) -> list[int]:
         for trial in lost:
-            if (attempts := attempts_of(trial)) >= MOST_ATTEMPTS:
+            if (attempts := attempts_of(trial)) >= MAX_ATTEMPTS:
                 self.fail(trial, f"its worker went away {attempts} times")
             else:
                 self.set_state(trial, TrialState.WAITING)

@@ -18,7 +18,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.study._study_direction import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuning_store.claims import MOST_ATTEMPTS, Claimed
+from tuning_store.claims import Claimed
 from tuning_store.exceptions import TRANSIENT, ClaimLost, StoreError, UnknownRound
 from tuning_store.postgres import frozen
 from tuning_store.postgres.draft import Draft
@@ -26,6 +26,7 @@ from tuning_store.postgres.history import History
 from tuning_store.postgres.link import Link
 from tuning_study.budget import Claim, Over
 from tuning_study.results import CONSTRAINT_PREFIX, FAILURE_ATTRIBUTE
+from tuning_study.worker_contract import MAX_ATTEMPTS
 
 log = structlog.get_logger()
 R = TypeVar("R")
@@ -129,7 +130,7 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
         [(verdict, trial_id, number, taken, attempt, fresh, started)] = self._link.patience.repeat(
             lambda again: self._link.once(
                 "SELECT * FROM tuning_claim(%s, %s, %s, %s, %s)",
-                (study_id, self._worker, MOST_ATTEMPTS, FAILURE_ATTRIBUTE, again),
+                (study_id, self._worker, MAX_ATTEMPTS, FAILURE_ATTRIBUTE, again),
             )
         )
         self._forget_drafts(study_id)

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import optuna
 from tuning_study.spec import PythonObjective, TuningStudySpec
 from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
 from tuning_worker.run import TrialRun
+
+_FRAMES = 3  # of a traceback, the innermost
 
 
 class PythonFunction:
@@ -28,10 +31,8 @@ class PythonFunction:
         module, _, name = self._name.partition(":")
         try:
             found = getattr(importlib.import_module(module), name, None)
-        except Exception as error:
-            raise ObjectiveRejected(
-                f"objective.python: {module} does not import in the worker: {type(error).__name__}: {error}"
-            ) from error
+        except BaseException as error:  # SystemExit too: a script that was made for the command line
+            raise ObjectiveRejected(_import_message(module, error)) from error
         if found is None:
             raise ObjectiveRejected(f"objective.python: the module {module} has no function {name!r}")
         if not callable(found):
@@ -52,3 +53,17 @@ class PythonFunction:
                 f"({', '.join(self._objectives)})"
             )
         return dict(zip(self._objectives, values, strict=True))
+
+
+def _import_message(module: str, error: BaseException) -> str:
+    """Why the module does not import, with the frames of its own code."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen") and frame.filename not in (__file__, importlib.__file__)
+    ]
+    where = "".join(traceback.format_list(frames[-_FRAMES:])).rstrip()
+    *source, what = traceback.format_exception_only(error)  # of a SyntaxError also where it is
+    where = "".join([where, "\n", *source]).strip("\n")
+    advice = '; put what runs it under `if __name__ == "__main__":`' if isinstance(error, SystemExit) else ""
+    return f"objective.python: {module} does not import in the worker: {what.strip()}{advice}\n{where}".rstrip()

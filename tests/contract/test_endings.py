@@ -1,0 +1,192 @@
+"""However an objective ends its process, its trial ends, the worker goes on, and the round is over: a real worker."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from optuna.trial import TrialState
+
+from builders import make_spec
+from tuning_store import rounds, schema
+from tuning_store.rounds import Ownership
+from tuning_store.storage import open_store
+from tuning_study.budget import Over
+from tuning_study.results import FAILURE_ATTRIBUTE
+from tuning_study.round import resolve
+from tuning_study.worker_contract import ExitCode
+
+ZOO = Path(__file__).parents[1] / "zoo"
+ENDINGS = {
+    "exit_0": "the objective ended its process with code 0: remove sys.exit()",
+    "exit_75": "the objective ended its process with code 75: remove sys.exit()",
+    "exit_78": "the objective ended its process with code 78: remove sys.exit()",
+    "exit_143": "the objective ended its process with code 143: remove sys.exit()",
+    "exit_none": "the objective ended its process with code 0: remove sys.exit()",
+    "builtin_exit": "the objective ended its process with code 3: remove sys.exit()",
+    "exit_text": "the objective ended its process: the licence has run out",
+    "hard_0": "the objective ended its process with code 0: remove os._exit(), or what calls it",
+    "hard_2": "the objective ended its process with code 2: remove os._exit(), or what calls it",
+    "hard_75": "the objective ended its process with code 75: remove os._exit(), or what calls it",
+    "hard_78": "the objective ended its process with code 78: remove os._exit(), or what calls it",
+    "hard_143": "the objective ended its process with code 143: remove os._exit(), or what calls it",
+    "keyboard_interrupt": "KeyboardInterrupt: ",
+    "interrupts_main": "KeyboardInterrupt: ",
+    "cancelled": "CancelledError: ",
+    "generator_exit": "GeneratorExit: ",
+    "unprintable": "Unprintable, whose text cannot be shown",
+    "closes_output": "ValueError: the output is closed",
+    "sigterm": "the objective ended its process by SIGTERM",
+    "sigint": "KeyboardInterrupt: ",
+    "sighup": "the objective ended its process by SIGHUP",
+    "sigalrm": "the objective ended its process by SIGALRM",
+    "abort": "the objective ended its process by SIGABRT",
+    "segfault": "the objective ended its process by SIGSEGV",
+    "group": "the objective ended its process by SIGTERM",
+}
+HARMLESS = ("sigusr1", "fork_and_exit", "fork_and_return", "terminates_a_child")
+LEAVERS = ("leaves_threads", "leaves_processes", "hangs_at_exit")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a worker's round ended, and each of its trials."""
+
+    code: int
+    over: Over | None
+    detail: str | None
+    states: dict[int, TrialState]
+    reasons: dict[int, str]
+    log: str
+
+
+@dataclass(frozen=True)
+class Zoo:
+    folder: Path
+
+    def run(self, function: str, module: str = "endings") -> Ending:
+        """One worker, until it ends by itself; it may leave no process behind."""
+        url = f"sqlite:///{self.folder}/zoo.sqlite"
+        schema.create(url)
+        spec = make_spec(
+            objective={"python": {"function": f"{module}:{function}"}},
+            budget={"trials": 4, "failedTrials": 3},
+            strategy={"sampler": {"type": "Random"}},
+            parameters=None,
+        )
+        resolved = resolve(spec, namespace="zoo", name="zoo", uid="1", number=1, versions={})
+        store = open_store(url)
+        rounds.start(store, resolved, digest="", budget=spec.budget, keeper=Ownership("zoo"), points=[])
+        (self.folder / "round.json").write_text(json.dumps(resolved.manifest()))
+        worker = subprocess.run(
+            [sys.executable, "-m", "tuning_worker"],
+            env=os.environ
+            | {
+                "TUNING_ROUND_FILE": str(self.folder / "round.json"),
+                "TUNING_STORE_URL": url,
+                "TUNING_WORKER": "worker-0",
+                "TUNING_CODE_DIR": str(self.folder),
+                "TUNING_CHECKPOINT_ROOT": str(self.folder / "checkpoints"),
+                "ZOO": str(self.folder),
+            },
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            timeout=60,
+        )
+        progress = store.ledger.progress()[resolved.study]
+        trials = store.load_study(resolved.study).trials
+        store.close()
+        return Ending(
+            worker.returncode,
+            progress.over,
+            progress.detail,
+            {trial.number: trial.state for trial in trials},
+            {t.number: t.user_attrs[FAILURE_ATTRIBUTE] for t in trials if FAILURE_ATTRIBUTE in t.user_attrs},
+            worker.stdout,
+        )
+
+    def left_behind(self) -> list[str]:
+        return [
+            " ".join(process.info["cmdline"] or [])
+            for process in psutil.process_iter(["environ", "cmdline", "status"])
+            if (process.info["environ"] or {}).get("ZOO") == str(self.folder)
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+        ]
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Zoo:
+    (tmp_path / "endings.py").write_text((ZOO / "endings.py").read_text())
+    return Zoo(tmp_path)
+
+
+@pytest.mark.parametrize("function", ENDINGS)
+def test_an_end_that_the_worker_did_not_decide_fails_its_trial_and_no_other(zoo: Zoo, function: str) -> None:
+    ending = zoo.run(function)
+    assert (ending.code, ending.over) == (ExitCode.DONE, Over.BUDGET_USED), ending.log
+    assert ending.reasons == {1: ENDINGS[function]}
+    assert ending.states == {number: TrialState.FAIL if number == 1 else TrialState.COMPLETE for number in range(5)}, (
+        ending.log
+    )
+    assert zoo.left_behind() == []
+
+
+@pytest.mark.parametrize("function", [*HARMLESS, *LEAVERS])
+def test_what_does_no_harm_in_plain_optuna_does_none_here(zoo: Zoo, function: str) -> None:
+    began = time.monotonic()
+    ending = zoo.run(function)
+    assert (ending.code, ending.over) == (ExitCode.DONE, Over.BUDGET_USED), ending.log
+    assert ending.states == dict.fromkeys(range(4), TrialState.COMPLETE), ending.log
+    assert zoo.left_behind() == []
+    assert time.monotonic() - began < 30
+
+
+def test_objectives_that_always_end_their_process_end_the_round(zoo: Zoo) -> None:
+    (zoo.folder / "always.py").write_text("import os\n\ndef objective(trial):\n    os._exit(0)\n")
+    ending = zoo.run("objective", module="always")
+    assert (ending.code, ending.over) == (ExitCode.DONE, Over.TOO_MANY_FAILURES)
+    assert len(ending.reasons) == 3 == len(ending.states)
+
+
+def test_a_trial_whose_process_is_killed_is_tried_again_and_fails_the_third_time(zoo: Zoo) -> None:
+    code = "import os, signal\n\ndef objective(trial):\n    if trial.number == 1:\n        os.kill(os.getpid(), 9)\n"
+    (zoo.folder / "killed.py").write_text(f"{code}    return 0.5\n")
+    ending = zoo.run("objective", module="killed")
+    assert (ending.over, ending.reasons) == (Over.BUDGET_USED, {1: "its worker went away 3 times"}), ending.log
+
+
+def test_a_trial_that_stops_the_study_is_its_last(zoo: Zoo) -> None:
+    ending = zoo.run("stops")
+    assert (ending.code, ending.over) == (ExitCode.DONE, Over.STOPPED_BY_OBJECTIVE), ending.log
+    assert ending.states == dict.fromkeys((0, 1), TrialState.COMPLETE)
+    assert ending.detail == "trial 1 called study.stop()"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('import sys; sys.exit("no GPU")', "SystemExit: no GPU"),
+        ("import sys; sys.exit()", 'put what runs it under `if __name__ == "__main__":`'),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import os; os._exit(0)", "the objective ended its process with code 0"),
+        ("import os; os._exit(143)", "the objective ended its process with code 143"),
+        ("import os; os.abort()", "the objective ended its process by SIGABRT"),
+        ("def f(:", "SyntaxError"),
+        ("raise ValueError('no data')", 'imported.py", line 1'),
+        ("import nowhere", "No module named 'nowhere'"),
+    ],
+)
+def test_an_end_at_import_is_a_rejected_objective(zoo: Zoo, line: str, told: str) -> None:
+    (zoo.folder / "imported.py").write_text(f"{line}\n\ndef objective(trial):\n    return 0.0\n")
+    ending = zoo.run("objective", module="imported")
+    assert (ending.code, ending.over, ending.states) == (ExitCode.REJECTED, Over.REJECTED, {}), ending.log
+    assert told in (ending.detail or "")

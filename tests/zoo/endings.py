@@ -1,0 +1,134 @@
+"""Objectives that end their process, or seem to, in every way that users' code has: what each test of endings runs.
+
+Trial 1 of each misbehaves; the others return their parameter.
+"""
+
+import _thread
+import asyncio
+import ctypes
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import optuna
+
+Objective = Callable[[optuna.Trial], float]
+
+
+def once(misbehave: Callable[[], object]) -> Objective:
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        if trial.number == 1:
+            misbehave()
+        return x
+
+    return objective
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text either")
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _close_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        stream.close()
+    os.close(1)
+    os.close(2)
+    raise ValueError("the output is closed")
+
+
+def _interrupt_main() -> None:
+    _thread.interrupt_main()
+    time.sleep(5)
+
+
+def _fork_and_exit() -> None:
+    """The child must not go on as a second worker; the parent goes on."""
+    if os.fork() == 0:
+        sys.exit(0)
+    os.wait()
+
+
+def _fork_and_return() -> None:
+    if os.fork():
+        os.wait()
+
+
+def _terminate_a_child() -> None:
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    child.start()
+    time.sleep(0.1)
+    child.terminate()
+    child.join()
+
+
+def _signal_its_group() -> None:
+    subprocess.Popen(["sleep", "600"])
+    os.killpg(0, signal.SIGTERM)
+    time.sleep(5)
+
+
+exit_0 = once(lambda: sys.exit(0))
+exit_75 = once(lambda: sys.exit(75))
+exit_78 = once(lambda: sys.exit(78))
+exit_143 = once(lambda: sys.exit(143))
+exit_text = once(lambda: sys.exit("the licence has run out"))
+exit_none = once(lambda: sys.exit())
+builtin_exit = once(lambda: exit(3))
+hard_0 = once(lambda: os._exit(0))
+hard_2 = once(lambda: os._exit(2))
+hard_75 = once(lambda: os._exit(75))
+hard_78 = once(lambda: os._exit(78))
+hard_143 = once(lambda: os._exit(143))
+keyboard_interrupt = once(lambda: _raise(KeyboardInterrupt()))
+cancelled = once(lambda: _raise(asyncio.CancelledError()))
+generator_exit = once(lambda: _raise(GeneratorExit()))
+unprintable = once(lambda: _raise(Unprintable()))
+closes_output = once(_close_output)
+interrupts_main = once(_interrupt_main)
+sigterm = once(lambda: os.kill(os.getpid(), signal.SIGTERM))
+sigint = once(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(5)))
+sighup = once(lambda: os.kill(os.getpid(), signal.SIGHUP))
+sigusr1 = once(lambda: os.kill(os.getpid(), signal.SIGUSR1))
+sigalrm = once(lambda: (signal.alarm(1), time.sleep(5)))
+abort = once(lambda: os.abort())
+segfault = once(lambda: ctypes.string_at(0))
+group = once(_signal_its_group)
+fork_and_exit = once(_fork_and_exit)
+fork_and_return = once(_fork_and_return)
+terminates_a_child = once(_terminate_a_child)
+
+
+def leaves_threads(trial: optuna.Trial) -> float:
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return trial.suggest_float("x", 0, 1)
+
+
+def leaves_processes(trial: optuna.Trial) -> float:
+    subprocess.Popen(["setsid", "sleep", "600"])
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True).start()
+    return trial.suggest_float("x", 0, 1)
+
+
+def hangs_at_exit(trial: optuna.Trial) -> float:
+    import atexit
+
+    atexit.register(time.sleep, 600)
+    return trial.suggest_float("x", 0, 1)
+
+
+def stops(trial: optuna.Trial) -> float:
+    x = trial.suggest_float("x", 0, 1)
+    if trial.number == 1:
+        trial.study.stop()
+    return x
