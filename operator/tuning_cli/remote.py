@@ -4,29 +4,36 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from tuning_cli.display import key_values
 from tuning_cli.exceptions import ClusterError
 from tuning_cli.output import cell, duration, table
 from tuning_cli.snapshot import BestView, Pace, Snapshot, time_left
 from tuning_study.budget import Counts
-from tuning_study.status import Best, TuningStudyStatus
+from tuning_study.status import Best, ConditionType, TuningStudyStatus, read_status
 
 FINISHED: Mapping[str, int] = {"Complete": 0, "Failed": 1}
 """States in which nothing more happens by itself, with the exit code they mean."""
 
 
+_TROUBLE: Mapping[tuple[ConditionType, str], Sequence[str] | None] = {
+    ("Accepted", "False"): None,
+    ("StoreReady", "False"): None,
+    ("Running", "False"): ("WorkersPending", "WorkersRefused"),
+    ("Stalled", "True"): None,
+}
+"""Conditions that a person who watches should know of, and with which reasons; None for all."""
+
+
 def status_of(study: Mapping[str, Any]) -> TuningStudyStatus:
-    """The status, also that of an operator which knows more fields than this command."""
+    """The status, as far as this command knows its fields: an operator of another version may write more."""
     given = study.get("status") or {}
-    known = {field.alias or name for name, field in TuningStudyStatus.model_fields.items()}
-    try:
-        return TuningStudyStatus.model_validate({key: value for key, value in given.items() if key in known})
-    except ValidationError as error:
+    status = read_status(given)
+    if given.get("state", status.state) != status.state:
         raise ClusterError(
-            f"the status of {study['metadata']['name']} is of another version than this command: {error}"
-        ) from error
+            f"{study['metadata']['name']} is in a state that this command does not know, {given['state']!r}: "
+            "use the command of the operator's version"
+        )
+    return status
 
 
 def row(study: Mapping[str, Any], now: datetime) -> dict[str, object]:
@@ -113,7 +120,7 @@ def snapshot(study: Mapping[str, Any], pace: Pace, now: datetime) -> Snapshot:
         left=time_left(counts, trials.target, rate, None) if status.state == "Running" else None,
         best=BestView(
             best.trial,
-            {metric.name: metric.value for metric in best.metrics},
+            {metric.name: float(metric.value) for metric in best.metrics},
             {parameter.name: parameter.value for parameter in best.parameters},
             best.feasible,
         )
@@ -130,9 +137,9 @@ def notes(status: TuningStudyStatus) -> tuple[str, ...]:
         found.append(f"{status.workers.ready}/{status.workers.desired} workers")
     if status.phase:
         found.append(f"phase {status.phase}")
-    for kind in ("Accepted", "StoreReady"):
-        condition = status.condition("Accepted" if kind == "Accepted" else "StoreReady")
-        if condition is not None and condition.status == "False":
+    for (kind, value), reasons in _TROUBLE.items():
+        condition = status.condition(kind)
+        if condition and condition.status == value and (reasons is None or condition.reason in reasons):
             found.append(f"{condition.reason}: {condition.message}")
     return tuple(found)
 

@@ -38,6 +38,14 @@ def families(scene: Scene) -> Iterable[Metric]:
     pareto = GaugeMetricFamily(
         "tuning_study_pareto_trials", "Trials that no other one beats.", labels=[*_STUDY, "feasible"]
     )
+    workers = GaugeMetricFamily(
+        "tuning_study_workers", "Workers that should run, and those that do.", labels=[*_STUDY, "state"]
+    )
+    conditions = GaugeMetricFamily(
+        "tuning_study_condition",
+        "1 for each condition as it stands.",
+        labels=[*_STUDY, "condition", "status", "reason"],
+    )
     shares = GaugeMetricFamily(
         "tuning_worker_trials", "Trials of the round by worker and state.", labels=[*_STUDY, "worker", "state"]
     )
@@ -54,7 +62,11 @@ def families(scene: Scene) -> Iterable[Metric]:
             state.add_metric([*key, name], float(status.get("state", "Pending") == name))
         number.add_metric(key, status.get("round", 0))
         for metric in (status.get("best") or {}).get("metrics", ()):
-            best.add_metric([*key, metric["name"]], metric["value"])
+            best.add_metric([*key, metric["name"]], float(metric["value"]))
+        for name in ("desired", "ready"):
+            workers.add_metric([*key, name], (status.get("workers") or {}).get(name, 0))
+        for condition in status.get("conditions") or ():
+            conditions.add_metric([*key, condition["type"], condition["status"], condition["reason"]], 1)
         if status.get("pareto"):
             pareto.add_metric([*key, "true"], status["pareto"]["feasible"])
         place = tenant_of(key[0], scene.owner).schema, (status.get("storage") or {}).get("study", "")
@@ -64,7 +76,7 @@ def families(scene: Scene) -> Iterable[Metric]:
             found = scene.durations[place]
             bounds = [*map(str, BOUNDS), "+Inf"]
             durations.add_metric(key, list(zip(bounds, found.cumulative, strict=True)), found.total_seconds)
-    return [info, state, number, target, trials, best, pareto, shares, durations, up]
+    return [info, state, number, target, trials, best, pareto, workers, conditions, shares, durations, up]
 
 
 def _add_progress(

@@ -30,6 +30,9 @@ class Actor:
         if isinstance(action, actions.RemoveWorkers):
             await self._cluster.delete_job(study.namespace, names.round_name(study.name, action.number))
             return []
+        if isinstance(action, actions.RemovePod):
+            await self._cluster.delete_pod(study.namespace, action.name)
+            return []
         assert location is not None  # a plan without a store has no other actions
         match action:
             case StartRound():

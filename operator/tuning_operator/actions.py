@@ -36,6 +36,13 @@ class RemoveWorkers:
 
 
 @dataclass(frozen=True)
+class RemovePod:
+    """A pod whose worker has ended while another container lives on."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class SetBudget:
     budget: Budget
 
@@ -69,7 +76,16 @@ class FailTrial:
 
 
 Action = (
-    StartRound | StartWorkers | ScaleWorkers | RemoveWorkers | SetBudget | SetPaused | SetRetain | PutBack | FailTrial
+    StartRound
+    | StartWorkers
+    | ScaleWorkers
+    | RemoveWorkers
+    | RemovePod
+    | SetBudget
+    | SetPaused
+    | SetRetain
+    | PutBack
+    | FailTrial
 )
 
 

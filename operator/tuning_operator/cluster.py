@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -15,13 +16,16 @@ from kubernetes.aio.client.exceptions import ApiException
 from tuning_operator import names
 from tuning_operator.exceptions import ClusterError, Conflict, Forbidden, Invalid, NotFound, Unavailable
 from tuning_study.spec import API_VERSION, GROUP, KIND, PLURAL, VERSION
+from tuning_study.text import truncate
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _JSON = "application/json"
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-_APPLY = "application/apply-patch+yaml"
+_APPLY = "application/apply-patch+yaml;charset=utf-8"
 _MERGE = "application/merge-patch+json"
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # or read as an end of a line
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _TIMEOUT = 15.0  # seconds for one request
 _PAGE = 100  # objects
 _CONNECTIONS = 16  # at once: each has a quarter of a megabyte for TLS, and the API server works off no more than some
@@ -56,6 +60,16 @@ def _message(body: str) -> str:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return body
+
+
+def apply_body(document: Mapping[str, Any]) -> bytes:
+    """The body of a server-side apply, which the API server reads as YAML: JSON that YAML reads alike.
+
+    Characters beyond the basic plane stand as they are, for YAML refuses the pairs of surrogates that JSON escapes
+    them with; halves of such pairs, which no UTF-8 has, become the replacement character.
+    """
+    text = _SURROGATES.sub("\ufffd", json.dumps(document, ensure_ascii=False))
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _study_path(namespace: str, name: str) -> str:
@@ -116,12 +130,13 @@ class Cluster:
     @_translated
     async def delete_job(self, namespace: str, name: str) -> None:
         """Remove a Job and its pods; nothing happens when it is gone."""
-        try:
-            path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
-            await self._write("DELETE", path, {"propagationPolicy": "Background"})
-        except ApiException as error:
-            if error.status != 404:
-                raise
+        path = f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}"
+        await self._delete(path, {"propagationPolicy": "Background"})
+
+    @_translated
+    async def delete_pod(self, namespace: str, name: str) -> None:
+        """Remove a pod; nothing happens when it is gone."""
+        await self._delete(f"/api/v1/namespaces/{namespace}/pods/{name}", {})
 
     @_translated
     async def write_status(self, namespace: str, name: str, status: Mapping[str, Any], version: int) -> int:
@@ -139,6 +154,13 @@ class Cluster:
         path = f"{_study_path(namespace, name)}/status"
         query = [("fieldManager", names.FIELD_MANAGER), ("force", "true")]
         return int((await self._write("PATCH", path, body, _APPLY, query))["metadata"]["resourceVersion"])
+
+    @_translated
+    async def merge_status(self, namespace: str, name: str, fields: Mapping[str, Any], version: str) -> None:
+        """Replace some fields of the study's status, unless the study changed since `version`. Raises Conflict."""
+        body = {"metadata": {"resourceVersion": version}, "status": fields}
+        query = [("fieldManager", names.FIELD_MANAGER)]
+        await self._write("PATCH", f"{_study_path(namespace, name)}/status", body, _MERGE, query)
 
     @_translated
     async def list_studies(self, namespaces: Sequence[str] = ()) -> Sequence[Mapping[str, Any]]:
@@ -175,11 +197,19 @@ class Cluster:
         return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     @_translated
+    async def warnings(self, namespace: str, uid: str) -> Sequence[str]:
+        """What Events of type Warning say of an object, the newest first."""
+        query = {"fieldSelector": f"involvedObject.uid={uid},type=Warning"}
+        events = [event async for event in self._list(f"/api/v1/namespaces/{namespace}/events", query)]
+        events.sort(key=_event_time, reverse=True)
+        return [f"{event['reason']}: {event.get('message', '')}" for event in events]
+
+    @_translated
     async def record(
         self, study: Mapping[str, str], kind: str, reason: str, message: str, now: datetime, cause: str
     ) -> None:
         """An Event about a study; one with the same `cause` is told once, whoever tells it and however often."""
-        digest = hashlib.sha256(f"{study['uid']}/{reason}/{message}/{cause}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{study['uid']}/{reason}/{message}/{cause}".encode(errors="replace")).hexdigest()[:16]
         time = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
         body = {
             "apiVersion": "v1",
@@ -194,7 +224,7 @@ class Cluster:
             },
             "type": kind,
             "reason": reason,
-            "message": message[:1024],
+            "message": truncate(message, 1024),
             "source": {"component": names.FIELD_MANAGER},
             "firstTimestamp": time,
             "lastTimestamp": time,
@@ -203,7 +233,7 @@ class Cluster:
         try:
             await self._write("POST", f"/api/v1/namespaces/{study['namespace']}/events", body)
         except ApiException as error:
-            if error.status not in (403, 404, 409):  # told already, or the namespace is going
+            if error.status not in (400, 403, 404, 409, 422):  # told already, the namespace is going, or it is refused
                 raise
 
     async def _list(
@@ -218,6 +248,13 @@ class Cluster:
                 yield item
             following = asked["continue"] = page["metadata"].get("continue", "")
 
+    async def _delete(self, path: str, options: Mapping[str, Any]) -> None:
+        try:
+            await self._write("DELETE", path, options)
+        except ApiException as error:
+            if error.status != 404:
+                raise
+
     async def _write(
         self,
         method: str,
@@ -227,13 +264,14 @@ class Cluster:
         query: Sequence[tuple[str, str]] = (),
     ) -> Any:
         self._on_write()
-        return await self._request(method, path, body, content_type, query)
+        sent = apply_body(body) if content_type == _APPLY else body
+        return await self._request(method, path, sent, content_type, query)
 
     async def _request(
         self,
         method: str,
         path: str,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | bytes | None = None,
         content_type: str = _JSON,
         query: Sequence[tuple[str, str]] = (),
         accept: str = _JSON,
@@ -251,3 +289,7 @@ class Cluster:
             await response.read()
             self.api.response_deserialize(response, {})
         return await response.response.json()
+
+
+def _event_time(event: Mapping[str, Any]) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"])

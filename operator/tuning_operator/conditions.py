@@ -26,7 +26,15 @@ SUSPENDED: Final = "Suspended"  # spec.suspend is true
 RESUMED: Final = "Resumed"
 WORKERS_REFUSED: Final = "WorkersRefused"  # the API server does not take the worker Job: spec.workers is wrong
 
+WORKERS_PENDING: Final = "WorkersPending"  # none runs yet, or none any more; the message has the pods' own words
+
+# Stalled
+LOOK_FAILED: Final = "LookFailed"  # the operator cannot look at the study, for a reason that is not the study's
+RESULTS_UNREADABLE: Final = "ResultsUnreadable"  # the best trials cannot be described; counts and ends can
+NOT_STALLED: Final = "NotStalled"
+
 # Failed
+START_DEADLINE: Final = "StartDeadlineExceeded"  # no trial began within budget.startDeadline
 WORKERS_FAILED: Final = "WorkersFailed"  # the worker Job failed, or its pods fail without finishing a trial
 NOT_FAILED: Final = "NotFailed"
 # Complete and Failed also carry budget.Over's reasons: BudgetUsed, DurationUsed, GoalReached, TooManyFailures
@@ -56,7 +64,7 @@ def with_condition(
         type=kind,
         status=value,
         reason=reason,
-        message=message[:1024],
+        message=message,
         observed_generation=status.observed_generation,
         last_transition_time=since,
     )

@@ -45,8 +45,10 @@ def _registry(loops: Loops, clusterwide: bool) -> kopf.OperatorRegistry:
     @kopf.on.event("batch", "v1", "jobs", labels={names.STUDY_LABEL: kopf.PRESENT}, registry=registry)
     async def job_seen(type: str | None, body: kopf.Body, **_: Any) -> None:
         metadata, spec, status = body["metadata"], body["spec"], body.get("status", {})
+        annotations = metadata.get("annotations") or {}
+        ours = {key: annotations[key] for key in (names.WORKERS_ANNOTATION,) if key in annotations}
         job = {
-            "metadata": {key: metadata[key] for key in _OF_A_JOB if key in metadata},
+            "metadata": {key: metadata[key] for key in _OF_A_JOB if key in metadata} | {"annotations": ours},
             "spec": {"parallelism": spec.get("parallelism", 0), "suspend": spec.get("suspend", False)},
             "status": {key: value for key, value in status.items() if key != "uncountedTerminatedPods"},
         }

@@ -1,5 +1,7 @@
 """Builds the worker Job of a round: Indexed, long-lived pods that take trials until the budget is used."""
 
+import hashlib
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -42,6 +44,7 @@ def worker_job(resolved: ResolvedRound, replicas: int, defaults: WorkerDefaults,
             "name": name,
             "namespace": resolved.namespace,
             "labels": labels | ({names.QUEUE_LABEL: queue} if queue else {}),
+            "annotations": {names.WORKERS_ANNOTATION: workers_digest(resolved.spec.workers)},
             "ownerReferences": [names.owner(resolved.name, resolved.uid)],
         },
         "spec": {
@@ -53,20 +56,45 @@ def worker_job(resolved: ResolvedRound, replicas: int, defaults: WorkerDefaults,
             "backoffLimitPerIndex": resolved.spec.budget.failed_trials + _SPARE_POD_FAILURES,
             "podFailurePolicy": {
                 "rules": [
-                    {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [int(ExitCode.REJECTED)]}},
+                    {"action": "FailJob", "onExitCodes": _worker_exits(ExitCode.REJECTED)},
                     {
                         "action": "Ignore",
                         "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
                     },
-                    {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [int(ExitCode.STOPPED)]}},
+                    {"action": "Ignore", "onExitCodes": _worker_exits(ExitCode.STOPPED)},
                 ]
             },
-            "template": _merged(
-                {"metadata": {"labels": labels}, "spec": _pod(resolved, name, defaults)},
-                resolved.spec.workers.pod_template,
+            "template": _with_last_words(
+                _merged(
+                    {"metadata": {"labels": labels}, "spec": _pod(resolved, name, defaults)},
+                    resolved.spec.workers.pod_template,
+                )
             ),
         },
     }
+
+
+def workers_digest(workers: Workers) -> str:
+    """Tells whether a Job was made from the same `spec.workers`; their number may change in place."""
+    fixed = {key: value for key, value in workers.manifest().items() if key != "replicas"}
+    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _worker_exits(code: ExitCode) -> dict[str, Any]:
+    """Of the worker's container alone: a sidecar's exit codes mean something else."""
+    return {"containerName": names.WORKER_ROLE, "operator": "In", "values": [int(code)]}
+
+
+def _with_last_words(template: dict[str, Any]) -> dict[str, Any]:
+    """The pod's status quotes the log of each container that fails, for those who may not read logs."""
+    spec = template["spec"]
+    quoting = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+    quoted = {
+        kind: [quoting | container if isinstance(container, dict) else container for container in spec[kind]]
+        for kind in ("containers", "initContainers")
+        if isinstance(spec.get(kind), list)
+    }
+    return {**template, "spec": {**spec, **quoted}}
 
 
 def _pod(resolved: ResolvedRound, name: str, defaults: WorkerDefaults) -> dict[str, Any]:
@@ -96,8 +124,6 @@ def _pod(resolved: ResolvedRound, name: str, defaults: WorkerDefaults) -> dict[s
                     "readOnlyRootFilesystem": True,
                     "capabilities": {"drop": ["ALL"]},
                 },
-                # The pod's status then quotes the log, for those who may not read logs.
-                "terminationMessagePolicy": "FallbackToLogsOnError",
                 "volumeMounts": [
                     {"name": "round", "mountPath": _ROUND_FOLDER, "readOnly": True},
                     {"name": "store", "mountPath": _STORE_FOLDER, "readOnly": True},

@@ -14,13 +14,14 @@ from typing import Any
 import structlog
 
 from tuning_operator import metrics, names
-from tuning_operator.exceptions import ClusterError, Conflict, NotFound
+from tuning_operator.exceptions import ClusterError, Conflict, NotFound, Unavailable
 from tuning_operator.observe import Memory
 from tuning_operator.reconcile import Reconciler
 
 log = structlog.get_logger()
 
 _LONGEST_WAIT = timedelta(seconds=30)  # after errors, and for what the watch has not shown yet
+_FAILURES_UNTIL_TOLD = 2  # in a row, until the study says so itself
 _NEWCOMERS = 24  # first looks at a time: those who are known already do not wait behind them
 Key = tuple[str, str]  # namespace and name
 
@@ -136,7 +137,16 @@ class Loops:
                 wait = min(timedelta(seconds=2.0 ** min(failures, 6) / 2), _LONGEST_WAIT)
                 known = isinstance(error, ClusterError)
                 log.warning("the look failed", namespace=key[0], study=key[1], error=str(error), exc_info=not known)
+                if failures >= _FAILURES_UNTIL_TOLD and not isinstance(error, Unavailable):
+                    await self._tell_failure(key, error)
             await _sleep(wait, loop.wake)
+
+    async def _tell_failure(self, key: Key, error: Exception) -> None:
+        try:
+            assert self._reconciler is not None
+            await self._reconciler.tell_failure(self._studies[key], error)
+        except Exception as problem:  # the next failure tries to tell it again
+            log.warning("the failure is not told", namespace=key[0], study=key[1], error=str(problem))
 
     async def _look(self, key: Key, loop: _Loop) -> timedelta:
         assert self._reconciler is not None

@@ -8,6 +8,7 @@ ROLE_LABEL = f"{GROUP}/role"
 WORKER_ROLE = "worker"
 
 RETUNE_ANNOTATION = f"{GROUP}/retune-requested"
+WORKERS_ANNOTATION = f"{GROUP}/workers"  # on a Job: the digest of the spec.workers that it was made from
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"  # passed through to the Job, for Kueue
 
 TENANT_SECRET = "tuning-store"  # noqa: S105 - a name

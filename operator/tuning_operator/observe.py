@@ -2,36 +2,42 @@
 
 import asyncio
 import importlib.metadata
-import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from tuning_operator import conditions as why
 from tuning_operator import names
 from tuning_operator.cluster import Cluster
-from tuning_operator.exceptions import Forbidden, SecretUnusable
-from tuning_operator.observed import JobView, Observed, PodView, StoreProblem, Study, job_view, pod_view
+from tuning_operator.describe import describe_best
+from tuning_operator.exceptions import ClusterError, Forbidden, SecretUnusable
+from tuning_operator.observed import JobView, MissingWorkers, Observed, PodView, StoreProblem, Study, job_view, pod_view
 from tuning_operator.stores import Location, Stores
-from tuning_operator.texts import kept
 from tuning_store import progress as stored
 from tuning_store.exceptions import AuthenticationRefused, PermissionRefused, StoreError
 from tuning_store.progress import Progress
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.manifest import read_spec
-from tuning_study.results import METRICS_ATTRIBUTE, Candidate, best, pareto_front
+from tuning_study.results import best, pareto_front
 from tuning_study.round import study_name
 from tuning_study.spec import TuningStudySpec
-from tuning_study.status import Best, MetricValue, ParameterValue, Pareto, TuningStudyStatus
+from tuning_study.status import Best, Pareto, TuningStudyStatus, read_status
+from tuning_study.text import truncate
+
+log = structlog.get_logger()
 
 VERSIONS = {name: importlib.metadata.version(name) for name in ("tuning-operator", "optuna")}
 _ENDED = ("Complete", "Failed")
 _UNKNOWN = -1
 _TOGETHER = 5.0  # seconds in which one list of a namespace's pods serves all who look there
 _FRESH = 0.7  # seconds that a reading of the store may be old
+_STARTING = 5.0  # seconds in which a pod usually begins; until then nobody asks why it has not
+_BETWEEN_WARNINGS = 10.0  # seconds between two readings of the Events of pods that do not begin
 _UNHEARD = 15.0  # seconds of a worker's silence after which its pod is looked for: three heartbeats
 
 
@@ -52,6 +58,10 @@ class Memory:
     best_at: tuple[str, int] | None = None  # study and complete trials for which the results were read
     best: Best | None = None
     pareto: Pareto | None = None
+    results_problem: str = ""
+    missing_since: float | None = None  # monotonic; since when fewer workers run than should
+    warnings: str = ""  # the newest Event of the Job or of a pod that has not begun
+    warnings_at: float = 0.0  # monotonic
 
 
 def read_study(body: Mapping[str, Any], known: Study | None = None) -> Study:
@@ -68,7 +78,7 @@ def read_study(body: Mapping[str, Any], known: Study | None = None) -> Study:
         generation=metadata["generation"],
         spec=spec,
         problems=problems,
-        status=TuningStudyStatus.model_validate(dict(body.get("status") or {})),
+        status=read_status(body.get("status") or {}),
         retune_request=metadata.get("annotations", {}).get(names.RETUNE_ANNOTATION),
         queue=metadata.get("labels", {}).get(names.QUEUE_LABEL),
         version=version(body),
@@ -110,7 +120,7 @@ class Observer:
             if memory.best_at is None:
                 _take_over(study.status, memory)
             if progress is not None and (results or progress.over is not None):
-                await self._read_results(study.spec, progress, location, memory)
+                await self._describe_results(study.spec, progress, location, memory)
             failures = (
                 await self._stores.call(stored.read_failures, self._stores.engine(location), progress.study)
                 if progress is not None
@@ -124,15 +134,18 @@ class Observer:
                 self._stores.read_again(study.namespace, study.spec.storage)
             return replace(observed, store=store_problem(error)), None
         pods = await self._pods(study, job, progress, observed.job, memory)
+        missing = await self._missing_workers(study, job, progress, observed.job, memory)
         return (
             replace(
                 observed,
                 shared_role=location.shared_role,
                 progress=progress,
                 pods=pods,
+                missing=missing,
                 best=memory.best if progress is not None else None,
                 pareto=memory.pareto if progress is not None else None,
-                failures=[(kept(reason, 512), number) for reason, number in failures],
+                failures=[(truncate(reason, 512), number) for reason, number in failures],
+                results_problem=memory.results_problem,
             ),
             location,
         )
@@ -142,6 +155,19 @@ class Observer:
         name = study_name(study.namespace, study.name, study.uid, number)
         not_before = max(time.monotonic() - _FRESH, memory.acted_at)  # a plan must see what the last one did
         return await self._stores.board(location).progress((location.schema, name), not_before)
+
+    async def _describe_results(
+        self, spec: TuningStudySpec, progress: Progress, location: Location, memory: Memory
+    ) -> None:
+        """Other people's programs may write into the study: what cannot be described is no reason to stop counting."""
+        try:
+            await self._read_results(spec, progress, location, memory)
+            memory.results_problem = ""
+        except (StoreError, ClusterError):
+            raise
+        except Exception as error:
+            log.warning("the results cannot be described", study=progress.study, exc_info=True)
+            memory.results_problem = f"{type(error).__name__}: {error}"
 
     async def _read_results(
         self, spec: TuningStudySpec, progress: Progress, location: Location, memory: Memory
@@ -154,7 +180,7 @@ class Observer:
         winner, told, pareto = best(spec.objectives, found), None, None
         if winner is not None:
             point = await self._stores.call(stored.read_point, engine, progress.study, winner.number)
-            told = _described(winner, spec, *point)
+            told = describe_best(winner, spec, *point)
         if len(spec.objectives) > 1:
             front = pareto_front(spec.objectives, found)
             pareto = Pareto(size=len(front), feasible=len(front))
@@ -188,6 +214,47 @@ class Observer:
             memory.pods = [pod_view(pod) for pod in await self._cluster.list_pods(study.namespace, selector)]
             memory.job_version = version
         return memory.pods
+
+    async def _missing_workers(
+        self,
+        study: Study,
+        job: Mapping[str, Any] | None,
+        progress: Progress | None,
+        view: JobView | None,
+        memory: Memory,
+    ) -> MissingWorkers | None:
+        """What keeps workers from running that should. None when all run, and in the seconds that a start takes."""
+        if job is None or progress is None or progress.over is not None or not (view and view.lacks_workers):
+            memory.missing_since = None
+        elif memory.missing_since is None:
+            memory.missing_since = time.monotonic()
+        elif (seconds := time.monotonic() - memory.missing_since) >= _STARTING:
+            pods = (await self._all_pods(study.namespace)).get((study.name, study.status.round), [])
+            return MissingWorkers(
+                seconds,
+                running=sum(pod.began and not pod.ended for pod in pods),
+                message=await self._why_missing(study.namespace, _uid(job), pods, memory),
+                outlived=[pod.name for pod in pods if pod.ended and pod.lives],
+            )
+        return None
+
+    async def _why_missing(self, namespace: str, job_uid: str, pods: Sequence[PodView], memory: Memory) -> str:
+        """The words of a pod that has not begun; else of the newest Event about it, or about the Job without a pod."""
+        waiting = [pod for pod in pods if pod.lives and not pod.began]
+        if words := next((pod.waits_for for pod in waiting if pod.waits_for), ""):
+            return words
+        if words := await self._newest_warning(namespace, waiting[0].uid if waiting else job_uid, memory):
+            return words
+        ended = [pod for pod in pods if pod.ended]
+        if waiting or not ended:
+            return ""
+        return f"pod {ended[-1].name} has ended: {ended[-1].message or ended[-1].reason}; the Job starts another"
+
+    async def _newest_warning(self, namespace: str, uid: str, memory: Memory) -> str:
+        if time.monotonic() > memory.warnings_at + _BETWEEN_WARNINGS:
+            memory.warnings_at = time.monotonic()
+            memory.warnings = next(iter(await self._cluster.warnings(namespace, uid)), "")
+        return memory.warnings
 
     async def _all_pods(self, namespace: str) -> Mapping[tuple[str, int], list[PodView]]:
         """All workers' pods in the namespace, by study and round: one list for all who look at once, as they do after a
@@ -228,22 +295,5 @@ def store_problem(error: Exception) -> StoreProblem:
             return StoreProblem(why.UNREACHABLE, f"the store cannot be reached: {error}")
 
 
-def _described(
-    winner: Candidate, spec: TuningStudySpec, parameters: Mapping[str, Any], attributes: Mapping[str, Any]
-) -> Best:
-    reported = attributes.get(METRICS_ATTRIBUTE) or dict(
-        zip((metric.name for metric in spec.objectives), winner.values, strict=True)
-    )
-    return Best(
-        trial=winner.number,
-        metrics=[
-            MetricValue(name=m.name, value=reported[m.name]) for m in spec.metrics if _is_told(reported.get(m.name))
-        ],
-        parameters=[ParameterValue(name=name, value=kept(str(value), 128)) for name, value in parameters.items()],
-        feasible=winner.feasible,
-    )
-
-
-def _is_told(value: float | None) -> bool:
-    """Whether a metric was reported, and as a number that JSON has: it knows neither infinity nor NaN."""
-    return value is not None and math.isfinite(value)
+def _uid(body: Mapping[str, Any]) -> str:
+    return str(body["metadata"]["uid"])

@@ -1,7 +1,8 @@
 """Decides, from what was observed, what to do and what to tell. Pure: no clock, no I/O, the same answer every time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, timedelta
 from typing import Literal
 
 from tuning_operator import conditions as why
@@ -10,6 +11,7 @@ from tuning_operator.actions import (
     FailTrial,
     Note,
     PutBack,
+    RemovePod,
     RemoveWorkers,
     ScaleWorkers,
     SetBudget,
@@ -20,10 +22,12 @@ from tuning_operator.actions import (
 )
 from tuning_operator.conditions import with_condition
 from tuning_operator.disruptions import is_lost, own_fault, was_killed
+from tuning_operator.jobs import workers_digest
 from tuning_operator.observed import Observed, PodView
 from tuning_operator.retune import Request, answered, parse_request, round_budget, suppression
 from tuning_study.budget import SUCCESSES, Counts, Over
 from tuning_study.digest import spec_digest
+from tuning_study.duration import format_duration
 from tuning_study.round import ResolvedRound, resolve
 from tuning_study.spec import TuningStudySpec
 from tuning_study.status import (
@@ -39,6 +43,9 @@ from tuning_study.strategy import phase_at
 
 CREATED, SPEC_CHANGED = "Created", "SpecChanged"
 _HOPELESS = 3  # pods of each worker that may fail with no trial ended in between
+_PENDING_AFTER = 10.0  # seconds without a worker until the study says so
+_TIME_TO_END = timedelta(seconds=15)  # for workers to end by themselves after their round
+_STANDSTILL = [timedelta(minutes=m) for m in (1, 2, 5, 10, 20, 30, 60, 120, 240, 480, 960, 1440)]
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,7 @@ def plan(observed: Observed) -> Plan:
     if observed.namespace_ends:
         return _let_namespace_end(draft)
     draft.set(observed_generation=observed.study.generation)
+    _tell_stalled(draft)
     spec = observed.study.spec
     if spec is None:
         return _refuse(draft)
@@ -319,11 +327,22 @@ def _end_round(draft: _Draft, over: Over) -> Plan:
     if progress.counts.running and not (draft.observed.job and draft.observed.job.finished):
         return draft.done(poll=True)
     if draft.status.state in ("Complete", "Failed"):
-        return draft.done()
+        return _clear_away(draft)
     succeeded = over in SUCCESSES and progress.counts.complete > 0
     message = _ending(draft.observed, over)
     _finish(draft, succeeded, str(over), message)
-    return draft.done()
+    return draft.done(poll=draft.observed.job is not None and draft.observed.job.finished is None)
+
+
+def _clear_away(draft: _Draft) -> Plan:
+    """Pods that outlive their round are removed, and a suspended Job removes them: a sidecar may live on for ever, and
+    so may a worker whose node is gone. What has ended stays, with its log."""
+    job, since = draft.observed.job, draft.status.completion_time
+    if job is None or job.suspended or job.deleting or job.finished is not None:
+        return draft.done()
+    if since is not None and draft.observed.now - since >= _TIME_TO_END:
+        draft.actions.append(ScaleWorkers(draft.status.round, job.parallelism, suspended=True))
+    return draft.done(poll=True)
 
 
 def _finish(draft: _Draft, succeeded: bool, reason: str, message: str) -> None:
@@ -371,7 +390,8 @@ def _workers_were_given_up(draft: _Draft) -> bool:
     failed = draft.status.condition("Failed")
     return (
         failed is not None
-        and (failed.status, failed.reason) == ("True", why.WORKERS_FAILED)
+        and failed.status == "True"
+        and failed.reason in (why.WORKERS_FAILED, why.START_DEADLINE)
         and failed.observed_generation == draft.observed.study.generation
     )
 
@@ -429,18 +449,22 @@ def _run(draft: _Draft, spec: TuningStudySpec) -> Plan:
     observed, replicas = draft.observed, spec.workers.replicas
     progress, job = observed.progress, observed.job
     assert progress is not None
+    if _start_took_too_long(draft, spec):
+        return draft.done()
     if progress.limits.paused:
         draft.actions.append(SetPaused(False))
     if job is None:
         draft.actions.append(StartWorkers(_resolve(draft, spec, draft.status.round), replicas))
     elif job.deleting:
         pass  # the next look finds it gone
-    elif job.finished == "Complete":  # its workers saw a budget that was raised since
+    elif job.finished == "Complete" or _workers_changed_while_none_runs(draft, spec):
+        # Complete: its workers saw a budget that was raised since. The next look makes it anew.
         draft.actions.append(RemoveWorkers(draft.status.round))
     elif job.parallelism != replicas or job.suspended:
         draft.actions.append(ScaleWorkers(draft.status.round, replicas, suspended=False))
         if job.parallelism != replicas:
             draft.notes.append(Note(why.SCALED, f"from {job.parallelism} to {replicas} workers"))
+    draft.actions += [RemovePod(name) for name in (observed.missing.outlived if observed.missing else ())]
     if draft.status.state == "Suspended":
         draft.notes.append(Note(why.RESUMED, f"{replicas} workers go on"))
     if draft.status.state in ("Complete", "Failed"):
@@ -452,6 +476,31 @@ def _run(draft: _Draft, spec: TuningStudySpec) -> Plan:
     return draft.done(poll=True)
 
 
+def _start_took_too_long(draft: _Draft, spec: TuningStudySpec) -> bool:
+    """Whether no trial began within the deadline, and nothing but the workers is to wait for. Ends the round then."""
+    observed, job = draft.observed, draft.observed.job
+    if job is None or job.started_at is None or job.suspended or job.deleting or observed.study.queue is not None:
+        return False
+    deadline, counts = spec.budget.start_deadline, draft.status.trials
+    began = counts.complete + counts.pruned + counts.failed + counts.running > 0
+    if began or observed.now - job.started_at < deadline:
+        return False
+    words = observed.missing.message if observed.missing else "workers run, and load the objective or its data"
+    message = f"no trial began within budget.startDeadline ({format_duration(deadline)}): {words}".rstrip(": ")
+    _finish(draft, False, why.START_DEADLINE, message)
+    draft.actions.append(RemoveWorkers(draft.status.round))
+    return True
+
+
+def _workers_changed_while_none_runs(draft: _Draft, spec: TuningStudySpec) -> bool:
+    """Whether spec.workers was changed since the Job was made, and a new Job takes no worker away from its trial."""
+    job, missing = draft.observed.job, draft.observed.missing
+    assert job is not None
+    if job.workers_digest in ("", workers_digest(spec.workers)):
+        return False
+    return job.suspended or (missing is not None and missing.running == 0)
+
+
 def _resolve(draft: _Draft, spec: TuningStudySpec, number: int) -> ResolvedRound:
     study, versions = draft.observed.study, draft.observed.versions
     return resolve(spec, namespace=study.namespace, name=study.name, uid=study.uid, number=number, versions=versions)
@@ -461,9 +510,56 @@ def _tell_running(draft: _Draft, suspended: bool) -> None:
     if suspended:
         draft.condition("Running", "False", why.SUSPENDED, "spec.suspend is true")
         draft.condition("Suspended", "True", why.SUSPENDED, "spec.suspend is true")
-    else:
-        draft.condition("Running", "True", why.ROUND_STARTED, f"round {draft.status.round} runs")
-        draft.condition("Suspended", "False", why.RESUMED, "")
+        return
+    draft.condition("Suspended", "False", why.RESUMED, "")
+    missing = draft.observed.missing
+    if missing is not None and missing.running == 0 and missing.seconds >= _PENDING_AFTER:
+        message = f"no worker runs: {missing.message}" if missing.message else "no worker runs yet"
+        before = draft.status.condition("Running")
+        if before is None or before.reason != why.WORKERS_PENDING:
+            draft.notes.append(Note(why.WORKERS_PENDING, message, "Warning"))
+        draft.condition("Running", "False", why.WORKERS_PENDING, message)
+        return
+    remarks = [f"round {draft.status.round} runs", *_of_missing(draft), *_of_standstill(draft)]
+    draft.condition("Running", "True", why.ROUND_STARTED, "; ".join(remarks))
+
+
+def _of_missing(draft: _Draft) -> Iterator[str]:
+    missing, job = draft.observed.missing, draft.observed.job
+    if job is not None and missing is not None and missing.seconds >= _PENDING_AFTER and missing.running:
+        yield f"{missing.running} of {job.parallelism} workers run; the others wait: {missing.message}".rstrip(": ")
+
+
+def _of_standstill(draft: _Draft) -> Iterator[str]:
+    """Told in steps that grow, so that a trial which takes long costs few writes."""
+    progress, now = draft.observed.progress, draft.observed.now
+    if progress is None or draft.status.round == 0:
+        return
+    since = max(filter(None, (progress.started_at, progress.last_finished_at))).replace(tzinfo=UTC)
+    if draft.observed.job is not None and draft.observed.job.started_at is not None:  # anew after a suspension
+        since = max(since, draft.observed.job.started_at)
+    step = max((step for step in _STANDSTILL if now - since >= step), default=None)
+    if step is None:
+        return
+    if progress.counts.running == 0:
+        yield f"no trial has run for {format_duration(step)}: workers load the objective, or wait for a trial"
+        return
+    spec = draft.observed.study.spec
+    limited = spec is not None and spec.budget.trial_duration is not None
+    advice = "" if limited else "; budget.trialDuration would bound a trial"
+    yield f"{progress.counts.running} running, and no trial has ended for {format_duration(step)}{advice}"
+
+
+def _tell_stalled(draft: _Draft) -> None:
+    """A look that came here has not failed; what it could not describe is told until it can."""
+    problem, before = draft.observed.results_problem, draft.status.condition("Stalled")
+    if problem:
+        message = f"the best trials cannot be described: {problem}"
+        if before is None or before.status != "True":
+            draft.notes.append(Note(why.RESULTS_UNREADABLE, message, "Warning"))
+        draft.condition("Stalled", "True", why.RESULTS_UNREADABLE, message)
+    elif before is not None:
+        draft.condition("Stalled", "False", why.NOT_STALLED, "")
 
 
 def _condition_is(draft: _Draft, kind: Literal["Accepted", "StoreReady"], value: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from tuning_operator import conditions as why
 from tuning_operator import metrics, names
 from tuning_operator.act import Actor
 from tuning_operator.actions import Note
@@ -22,6 +23,7 @@ from tuning_operator.settings import Settings
 from tuning_operator.stores import Stores
 from tuning_store.exceptions import StoreError
 from tuning_study.status import TuningStudyStatus
+from tuning_study.text import truncate
 
 log = structlog.get_logger()
 
@@ -98,10 +100,44 @@ class Reconciler:
         await self._record(study, notes, observed.now)
         before, after = study.status, decided.status
         if before != after and (due or after.state in _AT_REST or _loud(before) != _loud(after)):
-            status = after.manifest()
-            memory.version = await self._cluster.write_status(study.namespace, study.name, status, study.version)
+            memory.version = await self._write(study, after)
             memory.status, memory.written_at = after, observed.now
             _count_retunes(study, before, after)
+
+    async def _write(self, study: Study, status: TuningStudyStatus) -> int:
+        """The status; where the API server refuses it, one without what trials and programs wrote into it."""
+        try:
+            return await self._cluster.write_status(study.namespace, study.name, status.manifest(), study.version)
+        except Invalid as refused:
+            log.error("the status is refused", namespace=study.namespace, study=study.name, error=str(refused))
+            bare = without_texts(status).manifest()
+            return await self._cluster.write_status(study.namespace, study.name, bare, study.version)
+
+    async def tell_failure(self, body: Mapping[str, Any], error: Exception) -> None:
+        """Say in a condition that looks at this study fail. Reads as little of it as can be: any part may be why."""
+        metadata, status = body["metadata"], body.get("status") or {}
+        others = [entry for entry in status.get("conditions") or () if entry.get("type") != "Stalled"]
+        before: Mapping[str, Any] = next(
+            (entry for entry in status.get("conditions") or () if entry.get("type") == "Stalled"), {}
+        )
+        told = truncate(f"the operator cannot look at this study: {type(error).__name__}: {error}", 1024)
+        message = f"{told}. It tries again; its log has more"[:1024]
+        if (before.get("status"), before.get("message")) == ("True", message):
+            return
+        now = datetime.now(UTC).replace(microsecond=0)
+        since = before.get("lastTransitionTime") if before.get("status") == "True" else None
+        stalled = {
+            "type": "Stalled",
+            "status": "True",
+            "reason": why.LOOK_FAILED,
+            "message": message,
+            "observedGeneration": metadata.get("generation", 0),
+            "lastTransitionTime": since or now.isoformat().replace("+00:00", "Z"),
+        }
+        who = {key: metadata[key] for key in ("namespace", "name", "uid")}
+        await self._cluster.record(who, "Warning", why.LOOK_FAILED, message, now, cause=str(since))
+        fields = {"conditions": [*others, stalled]}
+        await self._cluster.merge_status(who["namespace"], who["name"], fields, metadata["resourceVersion"])
 
     async def _record(self, study: Study, notes: Sequence[Note], now: datetime) -> None:
         if not notes:
@@ -110,6 +146,19 @@ class Reconciler:
         cause = study.status.model_dump_json(exclude=_QUIET)
         for note in notes:
             await self._cluster.record(who, note.kind, note.reason, note.message, now, "" if note.first else cause)
+
+
+def without_texts(status: TuningStudyStatus) -> TuningStudyStatus:
+    """The status with its counts, states and reasons, and no text that came from outside."""
+    message = "the API server refuses the text that belongs here; the operator's log has it"
+    return status.model_copy(
+        update={
+            "best": None,
+            "conditions": [entry.model_copy(update={"message": message}) for entry in status.conditions],
+            "rounds": [entry.model_copy(update={"best": None, "reason": ""}) for entry in status.rounds],
+            "retune": status.retune.model_copy(update={"last_handled": None, "last_taken": None, "reason": None}),
+        }
+    )
 
 
 def _newer(seen: Mapping[str, Any] | None, changed: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from tuning_operator.texts import kept
 from tuning_study.spec import Budget, Retune
 from tuning_study.status import RetuneStatus
+from tuning_study.text import truncate
 
 MANUAL = "Manual"
 
@@ -36,17 +36,17 @@ class Request:
 
 def parse_request(value: str) -> Request:
     """A token, or JSON `{token, reason, evidence, trigger}`; whatever is not such JSON is a token."""
-    digest = hashlib.sha256(value.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(value.encode(errors="replace")).hexdigest()[:16]
     try:
         document = json.loads(value)
     except ValueError:
         document = None
     if not isinstance(document, dict) or not document.get("token"):
-        return Request(value[:256], "requested by hand", MANUAL, digest)
+        return Request(truncate(value, 256), "requested by hand", MANUAL, digest)
     return Request(
-        token=kept(str(document["token"]), 256),
-        reason=kept(str(document.get("reason") or "requested by hand"), 256),
-        trigger=kept(str(document.get("trigger") or MANUAL), 64),
+        token=truncate(str(document["token"]), 256),
+        reason=truncate(str(document.get("reason") or "requested by hand"), 256),
+        trigger=truncate(str(document.get("trigger") or MANUAL), 64),
         digest=digest,
     )
 
@@ -79,7 +79,9 @@ def answered(status: RetuneStatus, request: Request, verdict: Suppressed | None,
     handled = {"last_handled": request.token, "last_request": request.digest}
     if verdict is not None:
         reason = f"{verdict}: {request.reason}"
-        return status.model_copy(update={**handled, "suppressed": status.suppressed + 1, "reason": reason[:512]})
+        return status.model_copy(
+            update={**handled, "suppressed": status.suppressed + 1, "reason": truncate(reason, 512)}
+        )
     today = started_today(status, now) + 1
     taken = {"last_taken": request.token, "last_time": now, "today": today, "reason": request.reason}
     return status.model_copy(update=handled | taken)

@@ -180,8 +180,10 @@ class Study:
 
     def wait_for_condition(self, kind: str, value: str, reason: str | None = None, timeout: float = 30) -> Object:
         def holds(status: Object) -> bool:
-            found = _condition(status, kind)
-            return found["status"] == value and reason in (None, found["reason"])
+            return any(
+                (found["type"], found["status"]) == (kind, value) and reason in (None, found["reason"])
+                for found in status.get("conditions", ())
+            )
 
         return self.wait(holds, f"{kind}={value} {reason or ''}", timeout)
 

@@ -1,9 +1,11 @@
 """The CustomResourceDefinition, from the models: structural schema, bounds, CEL rules, columns and subresources."""
 
+from datetime import timedelta
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from tuning_study.duration import format_duration
 from tuning_study.rules import Model, Rule
 from tuning_study.spec import GROUP, KIND, PLURAL, STUDY_RULES, VERSION, TuningStudySpec
 from tuning_study.status import TuningStudyStatus
@@ -83,7 +85,10 @@ def structural_schema(model: type[Model]) -> dict[str, Any]:
 
 
 class _WithRules(GenerateJsonSchema):
-    """Attaches each model's rules to its own schema."""
+    """Attaches each model's rules to its own schema, and writes defaults as a manifest would."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
     def model_schema(self, schema: Any) -> dict[str, Any]:
         generated = super().model_schema(schema)

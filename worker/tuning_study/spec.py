@@ -1,5 +1,6 @@
 """The TuningStudy as its author writes it. The CRD is generated from these models; their names are the contract."""
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
@@ -242,6 +243,10 @@ class Budget(Model):
         None, description="From the first trial's start; time in suspension does not count."
     )
     trial_duration: Duration | None = Field(None, description="A trial that takes longer is stopped and failed.")
+    start_deadline: Duration = Field(
+        timedelta(minutes=10),
+        description="How long the first trial may take to begin; then the round has failed. None under a queue.",
+    )
     failed_trials: int = Field(20, ge=1, le=1_000_000, description="The study fails when this many trials have failed.")
 
 

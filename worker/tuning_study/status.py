@@ -1,24 +1,36 @@
 """The TuningStudy's status: a summary of counts and the best, small at any number of trials."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from tuning_study.rules import Model
-from tuning_study.spec import MetricName, ParameterName
+from tuning_study.text import truncate
+
+
+def _cut_to(length: int) -> Callable[[Any], Any]:
+    return lambda value: truncate(value, length) if isinstance(value, str) else value
+
 
 State = Literal["Pending", "Running", "Suspended", "Complete", "Failed"]
-ConditionType = Literal["Accepted", "StoreReady", "Running", "Suspended", "Complete", "Failed"]
-Short = Annotated[str, Field(max_length=512)]
-Message = Annotated[str, Field(max_length=1024)]
+ConditionType = Literal["Accepted", "StoreReady", "Running", "Suspended", "Complete", "Failed", "Stalled"]
+# Texts of any length are taken, and cut with a mark: no text may keep a status from being written.
+Label = Annotated[str, BeforeValidator(_cut_to(128)), Field(max_length=128)]
+Short = Annotated[str, BeforeValidator(_cut_to(512)), Field(max_length=512)]
+Message = Annotated[str, BeforeValidator(_cut_to(1024)), Field(max_length=1024)]
+# JSON has no infinity, so that is told as text.
+Value = Annotated[
+    float | Literal["Infinity", "-Infinity"], WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True})
+]
 ROUNDS_KEPT = 10
 
 
 class Condition(Model):
     type: ConditionType
     status: Literal["True", "False", "Unknown"]
-    reason: str = Field(max_length=128)
+    reason: Label
     message: Message = ""
     observed_generation: int = 0
     last_transition_time: datetime
@@ -43,13 +55,13 @@ class WorkerCounts(Model):
 
 
 class MetricValue(Model):
-    name: MetricName
-    value: float
+    name: Label
+    value: Value = Field(description="A number, or the text Infinity or -Infinity.")
 
 
 class ParameterValue(Model):
-    name: ParameterName
-    value: Short
+    name: Label
+    value: Label = Field(description="As JSON; a string that cannot be mistaken for other JSON stands as it is.")
 
 
 class Best(Model):
@@ -110,3 +122,14 @@ class TuningStudyStatus(Model):
 
     def condition(self, kind: ConditionType) -> Condition | None:
         return next((condition for condition in self.conditions if condition.type == kind), None)
+
+
+def read_status(document: Mapping[str, Any]) -> TuningStudyStatus:
+    """The status of a resource, without the fields that this version cannot read: another one wrote them."""
+    fields = dict(document)
+    while True:
+        try:
+            return TuningStudyStatus.model_validate(fields)
+        except ValidationError as error:
+            for problem in error.errors():
+                fields.pop(str(problem["loc"][0]), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 import time
@@ -51,10 +52,13 @@ class Kube:
 
     def _apply(self, manifest: Mapping[str, Any]) -> Object:
         resource = self._resource(manifest["kind"], manifest["apiVersion"])
-        answer = self._client.server_side_apply(
-            resource,
-            body=dict(manifest),
-            namespace=self._namespace(resource, manifest["metadata"].get("namespace")),
+        namespace = self._namespace(resource, manifest["metadata"].get("namespace"))
+        # Its own server_side_apply escapes characters in a way that YAML does not know.
+        answer = self._client.request(
+            "patch",
+            resource.path(name=manifest["metadata"]["name"], namespace=namespace),
+            body=json.dumps(manifest, ensure_ascii=False).encode(),
+            content_type="application/apply-patch+yaml;charset=utf-8",
             field_manager=_FIELD_MANAGER,
             force_conflicts=True,
         )

@@ -22,6 +22,8 @@ BODY: dict[str, Any] = {
         "storage": {"study": STUDY},
         "best": {"metrics": [{"name": "accuracy", "value": 0.97}]},
         "pareto": {"size": 4, "feasible": 4},
+        "workers": {"desired": 3, "ready": 1},
+        "conditions": [{"type": "Running", "status": "False", "reason": "WorkersPending"}],
     },
 }
 PROGRESS = make_progress(make_spec(), complete=4, running=1, shares={"w-0": Counts(complete=4, running=1)})
@@ -56,6 +58,9 @@ def value(name: str, scene: Scene = SCENE, **labels: str) -> float | None:
         ("tuning_study_state", {"state": "Complete"}, 0),
         ("tuning_study_round", {}, 2),
         ("tuning_study_trials_target", {}, 10),
+        ("tuning_study_workers", {"state": "desired"}, 3),
+        ("tuning_study_workers", {"state": "ready"}, 1),
+        ("tuning_study_condition", {"condition": "Running", "status": "False", "reason": "WorkersPending"}, 1),
         ("tuning_study_trials", {"state": "complete"}, 4),
         ("tuning_study_trials", {"state": "waiting"}, 0),
         ("tuning_study_best_value", {"metric": "accuracy"}, 0.97),
@@ -102,4 +107,4 @@ def test_the_whole_is_text_that_prometheus_reads() -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
     text = generate_latest(registry(SCENE)).decode()
-    assert len(list(text_string_to_metric_families(text))) == 10
+    assert len(list(text_string_to_metric_families(text))) == 12

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from builders import NOW, make_progress, make_spec
 from tuning_exporter.families import Scene, families
-from tuning_operator.observe import _described
+from tuning_operator.describe import describe_best
 from tuning_operator.retune import Suppressed, answered, parse_request
 from tuning_store.tenants import tenant_of
 from tuning_study.budget import Counts
@@ -38,7 +38,7 @@ def test_a_request_is_told_in_the_status(text: str) -> None:
 
 @hostile
 def test_a_best_trial_is_told_in_the_status(text: str) -> None:
-    told = _described(Candidate(0, (0.5,)), make_spec(), {"kind": text}, {})
+    told = describe_best(Candidate(0, (0.5,)), make_spec(), {"kind": text}, {})
     assert TuningStudyStatus.model_validate_json(TuningStudyStatus(best=told).model_dump_json()).best == told
     assert len(told.parameters[0].value) <= 128
 

@@ -173,7 +173,38 @@ def test_a_pod_template_changes_the_worker_container_by_its_name_and_may_add_oth
     assert worker["command"] == ["tini", "--", "python"]
     assert worker["securityContext"]["capabilities"]["drop"] == []
     assert worker["image"] == "tuning-worker:1"
-    assert sidecar == {"name": "sidecar", "image": "proxy"}
+    assert (sidecar["name"], sidecar["image"]) == ("sidecar", "proxy")
+
+
+def test_exit_codes_of_a_sidecar_decide_nothing() -> None:
+    rules = job()["spec"]["podFailurePolicy"]["rules"]
+    on_exit_codes = [rule["onExitCodes"] for rule in rules if "onExitCodes" in rule]
+    assert [rule["containerName"] for rule in on_exit_codes] == ["worker"] * 2
+
+
+def test_what_any_container_said_before_it_failed_is_quoted_in_the_pods_status() -> None:
+    template = {"spec": {"initContainers": [{"name": "fetch"}], "containers": [{"name": "proxy"}]}}
+    made = pod(workers={"podTemplate": template})
+    quoting = [entry["terminationMessagePolicy"] for entry in [*made["containers"], *made["initContainers"]]]
+    assert quoting == ["FallbackToLogsOnError"] * 3
+
+
+def test_a_job_tells_which_workers_it_was_made_from_but_not_how_many() -> None:
+    def digest(**workers: Any) -> str:
+        found: str = job(workers=workers)["metadata"]["annotations"]["tuning.dev/workers"]
+        return found
+
+    assert digest(replicas=2) == digest(replicas=5)
+    assert digest(image="a") != digest(image="b")
+
+
+@pytest.mark.parametrize(("limits", "threads"), [({}, "1"), ({"cpu": "2500m"}, "3"), ({"cpu": "4"}, "4")])
+def test_numeric_libraries_use_the_cores_that_the_worker_may_use(limits: dict[str, str], threads: str) -> None:
+    environment = {
+        e["name"]: e.get("value") for e in pod(workers={"resources": {"limits": limits}})["containers"][0]["env"]
+    }
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT"):
+        assert environment[name] == threads
 
 
 def test_a_pod_template_adds_labels_and_leaves_ours() -> None:

@@ -18,7 +18,10 @@ def job(metadata: Object | None = None, spec: Object | None = None, **status: An
 
 
 def pod(*containers: Object, **status: Any) -> PodView:
-    body = {"metadata": {"name": "digits-r1-0-abc"}, "status": {"containerStatuses": list(containers), **status}}
+    body = {
+        "metadata": {"name": "digits-r1-0-abc", "uid": "pod-1"},
+        "status": {"containerStatuses": list(containers), **status},
+    }
     return pod_view(body)
 
 
@@ -31,8 +34,22 @@ def test_a_job_that_was_just_made_has_no_status_yet() -> None:
 
 
 def test_a_jobs_counts_are_taken_over() -> None:
-    view = job(active=2, ready=1, failed=4, succeeded=1)
-    assert view == JobView(3, False, active=2, ready=1, failed=4, succeeded=1)
+    view = job(active=2, ready=1, failed=4)
+    assert view == JobView(3, False, active=2, ready=1, failed=4)
+
+
+@pytest.mark.parametrize(
+    ("view", "lacks"),
+    [
+        (JobView(3, False, ready=2), True),
+        (JobView(3, False, ready=3), False),
+        (JobView(3, True, ready=0), False),
+        (JobView(3, False, deleting=True), False),
+        (JobView(3, False, finished="Complete"), False),
+    ],
+)
+def test_a_job_lacks_workers_while_it_should_run_more(view: JobView, lacks: bool) -> None:
+    assert view.lacks_workers is lacks
 
 
 @pytest.mark.parametrize(
@@ -81,3 +98,56 @@ def test_a_container_that_runs_has_no_exit_code() -> None:
 @pytest.mark.parametrize(("status", "disrupted"), [("True", True), ("False", False)])
 def test_a_disruption_is_told_by_its_condition(status: str, disrupted: bool) -> None:
     assert pod(conditions=[condition("Ready"), condition("DisruptionTarget", status)]).disrupted is disrupted
+
+
+def waiting(reason: str, message: str = "") -> Object:
+    return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
+
+
+class TestAPodWithOtherContainers:
+    PROXY: Object = {"name": "proxy", "state": {"running": {}}}
+
+    def test_the_worker_has_ended_though_the_pod_lives(self) -> None:
+        view = pod(worker(exitCode=1), self.PROXY, phase="Running")
+        assert (view.ended, view.lives, view.exit_code) == (True, True, 1)
+
+    def test_the_worker_runs_though_a_sidecar_has_ended(self) -> None:
+        ended = {"name": "proxy", "state": {"terminated": {"exitCode": 1}}}
+        view = pod({"name": "worker", "state": {"running": {}}}, ended, phase="Running")
+        assert (view.ended, view.began) == (False, True)
+
+    def test_a_failed_init_container_says_why(self) -> None:
+        fetch = {"name": "fetch", "state": {"terminated": {"exitCode": 4, "message": "no such bucket"}}}
+        view = pod(initContainerStatuses=[fetch], phase="Failed")
+        assert (view.ended, view.began) == (True, False)
+        assert view.message == "init container fetch ended with exit code 4: no such bucket"
+
+
+NODE = condition("PodScheduled", "False", reason="Unschedulable", message="0/1 nodes: Insufficient nvidia.com/gpu.")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"conditions": [NODE]}, "Unschedulable: 0/1 nodes: Insufficient nvidia.com/gpu."),
+        ({"conditions": [condition("PodScheduled")]}, ""),
+        (
+            {"containerStatuses": [{"name": "worker", "state": waiting("ImagePullBackOff", "Back-off pulling image")}]},
+            "ImagePullBackOff: Back-off pulling image",
+        ),
+        (
+            {"containerStatuses": [{"name": "worker", "state": waiting("CreateContainerConfigError", "no secret")}]},
+            "CreateContainerConfigError: no secret",
+        ),
+        ({"containerStatuses": [{"name": "worker", "state": waiting("ContainerCreating")}]}, ""),
+        (
+            {"initContainerStatuses": [{"name": "fetch", "state": waiting("ErrImagePull", "not found")}]},
+            "init container fetch: ErrImagePull: not found",
+        ),
+        ({"initContainerStatuses": [{"name": "fetch", "state": {"running": {}}}]}, "init container fetch runs"),
+        ({"initContainerStatuses": [{"name": "proxy", "state": {"running": {}}, "started": True}]}, ""),
+    ],
+)
+def test_a_pod_says_in_its_own_words_what_it_waits_for(status: Object, words: str) -> None:
+    view = pod_view({"metadata": {"name": "w-0", "uid": "pod-1"}, "status": {"phase": "Pending", **status}})
+    assert (view.began, view.waits_for) == (False, words)

@@ -1,6 +1,7 @@
 """What the operator does and tells, from what it saw."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from tuning_operator.actions import (
     Action,
     FailTrial,
     PutBack,
+    RemovePod,
     RemoveWorkers,
     ScaleWorkers,
     SetBudget,
@@ -20,7 +22,8 @@ from tuning_operator.actions import (
     StartWorkers,
 )
 from tuning_operator.conditions import WORKERS_FAILED, WORKERS_REFUSED, with_condition
-from tuning_operator.observed import JobView, Observed, PodView, StoreProblem
+from tuning_operator.jobs import workers_digest
+from tuning_operator.observed import JobView, MissingWorkers, Observed, PodView, StoreProblem
 from tuning_operator.plan import Plan, is_retuned, plan, refused
 from tuning_study.budget import Counts, Limits, Over
 from tuning_study.digest import spec_digest
@@ -55,6 +58,12 @@ def value(decided: Plan | TuningStudyStatus, kind: ConditionType) -> tuple[str, 
     condition = status.condition(kind)
     assert condition is not None, f"no condition {kind}"
     return condition.status, condition.reason
+
+
+def message(decided: Plan, kind: ConditionType) -> str:
+    condition = decided.status.condition(kind)
+    assert condition is not None, f"no condition {kind}"
+    return condition.message
 
 
 def only(actions: Sequence[Action], kind: type[A]) -> A:
@@ -331,7 +340,7 @@ class TestARoundThatIsOver:
     def test_is_complete_once_no_trial_runs(self) -> None:
         waiting = plan(ended(status=make_status(), progress=make_progress(SPEC, complete=10, running=1), job=RUNNING))
         assert (waiting.status.state, waiting.poll) == ("Running", True)
-        decided = plan(ended(status=make_status()))
+        decided = plan(ended(status=make_status(), job=JobView(3, False, finished="Complete")))
         assert decided.status.state == "Complete"
         assert value(decided, "Complete") == ("True", "BudgetUsed")
         assert value(decided, "Running") == ("False", "RoundEnded")
@@ -557,3 +566,135 @@ def test_an_earlier_round_keeps_its_best_without_the_parameters() -> None:
 def test_a_changed_deletion_policy_reaches_the_history() -> None:
     decided = plan(seen(make_spec(workers={"replicas": 3}, deletionPolicy="Retain")))
     assert decided.actions == (SetRetain(True),)
+
+
+class TestWorkersThatDoNotRun:
+    """The Job is there, and its pods are not, or do not begin."""
+
+    NONE = JobView(3, False, started_at=NOW, workers_digest=workers_digest(SPEC.workers))
+    WORDS = "ImagePullBackOff: Back-off pulling image"
+
+    def missing(self, **fields: Any) -> MissingWorkers:
+        return MissingWorkers(**({"seconds": 12.0, "running": 0, "message": self.WORDS} | fields))
+
+    def look(self, spec: TuningStudySpec = SPEC, **more: Any) -> Plan:
+        given = {"job": self.NONE, "progress": make_progress(spec), "missing": self.missing()} | more
+        return plan(seen(spec, **given))
+
+    def test_are_told_in_their_own_words_and_once_as_an_event(self) -> None:
+        decided = self.look()
+        assert value(decided, "Running") == ("False", "WorkersPending")
+        assert message(decided, "Running") == f"no worker runs: {self.WORDS}"
+        assert reasons(decided) == ["WorkersPending"]
+        again = self.look(status=decided.status, missing=self.missing(message="another image"))
+        assert reasons(again) == []
+        assert "another image" in message(again, "Running")
+
+    def test_are_not_told_in_the_seconds_that_a_start_takes(self) -> None:
+        assert value(self.look(missing=self.missing(seconds=6.0)), "Running") == ("True", "RoundStarted")
+
+    def test_are_forgotten_when_they_run(self) -> None:
+        pending = self.look().status
+        decided = self.look(status=pending, missing=None, job=RUNNING)
+        assert value(decided, "Running") == ("True", "RoundStarted")
+
+    def test_some_that_run_are_a_running_round_with_a_remark(self) -> None:
+        decided = self.look(missing=self.missing(running=2))
+        assert value(decided, "Running") == ("True", "RoundStarted")
+        assert message(decided, "Running") == f"round 1 runs; 2 of 3 workers run; the others wait: {self.WORDS}"
+
+    @pytest.mark.parametrize(
+        ("minutes", "counts", "fields", "state"),
+        [
+            (9, {}, {}, "Running"),
+            (10, {}, {}, "Failed"),
+            (10, {"running": 1}, {}, "Running"),
+            (10, {"failed": 1}, {}, "Running"),
+            (10, {}, {"budget": {"trials": 10, "startDeadline": "1h"}}, "Running"),
+        ],
+    )
+    def test_that_never_come_to_a_trial_fail_the_round_at_the_deadline(
+        self, minutes: int, counts: dict[str, int], fields: dict[str, Any], state: str
+    ) -> None:
+        spec = make_spec(workers={"replicas": 3}, **fields)
+        now = NOW + timedelta(minutes=minutes)
+        decided = self.look(spec, now=now, progress=make_progress(spec, **counts))
+        assert decided.status.state == state
+        if state == "Failed":
+            assert value(decided, "Failed") == ("True", "StartDeadlineExceeded")
+            assert self.WORDS in message(decided, "Failed")
+            assert RemoveWorkers(1) in decided.actions
+
+    def test_have_no_deadline_under_a_queue(self) -> None:
+        observed = seen(
+            job=self.NONE, progress=make_progress(SPEC), missing=self.missing(), now=NOW + timedelta(days=1)
+        )
+        queued = replace(observed, study=replace(observed.study, queue="team"))
+        assert plan(queued).status.state == "Running"
+
+    def test_are_made_anew_from_a_changed_manifest(self) -> None:
+        corrected = make_spec(workers={"replicas": 3, "image": "right:1"})
+        assert self.look(corrected).actions == (RemoveWorkers(1),)
+        assert self.look(corrected, missing=self.missing(running=1)).actions == ()
+        assert self.look(corrected, missing=None, job=replace(self.NONE, suspended=True)).actions == (RemoveWorkers(1),)
+
+    def test_pods_that_outlive_their_worker_are_removed(self) -> None:
+        decided = self.look(missing=self.missing(running=2, outlived=["w-1"]))
+        assert decided.actions == (RemovePod("w-1"),)
+
+
+class TestPodsThatOutliveTheirRound:
+    def test_are_removed_by_suspending_the_job_a_moment_after_its_end(self) -> None:
+        done = plan(ended(status=make_status(), job=RUNNING))
+        soon = plan(ended(status=done.status, job=RUNNING, now=NOW + timedelta(seconds=5)))
+        assert (soon.actions, soon.poll) == ((), True)
+        late = plan(ended(status=done.status, job=RUNNING, now=NOW + timedelta(seconds=15)))
+        assert late.actions == (ScaleWorkers(1, 3, suspended=True),)
+        rest = plan(ended(status=done.status, job=replace(RUNNING, suspended=True), now=NOW + timedelta(seconds=16)))
+        assert (rest.actions, rest.poll) == ((), False)
+
+
+class TestAStandstill:
+    """Trials run, or none does, and none ends."""
+
+    def told(self, spec: TuningStudySpec = SPEC, seconds: float = 0, **counts: int) -> str:
+        now = NOW + timedelta(seconds=seconds)
+        return message(plan(seen(spec, progress=make_progress(spec, **counts), now=now)), "Running")
+
+    @pytest.mark.parametrize(
+        ("seconds", "counts", "told"),
+        [
+            (59, {"running": 2}, "round 1 runs"),
+            (
+                60,
+                {"running": 2},
+                "round 1 runs; 2 running, and no trial has ended for 1m; budget.trialDuration would bound a trial",
+            ),
+            (
+                299,
+                {"running": 2, "complete": 4},
+                "round 1 runs; 2 running, and no trial has ended for 2m; budget.trialDuration would bound a trial",
+            ),
+            (60, {}, "round 1 runs; no trial has run for 1m: workers load the objective, or wait for a trial"),
+        ],
+    )
+    def test_is_told_in_steps_that_grow(self, seconds: float, counts: dict[str, int], told: str) -> None:
+        assert self.told(seconds=seconds, **counts) == told
+
+    def test_of_bounded_trials_needs_no_advice(self) -> None:
+        spec = make_spec(workers={"replicas": 3}, budget={"trials": 10, "trialDuration": "1h"})
+        assert self.told(spec, 600, running=1) == "round 1 runs; 1 running, and no trial has ended for 10m"
+
+
+class TestResultsThatCannotBeDescribed:
+    def test_stop_neither_counting_nor_ending(self) -> None:
+        decided = plan(ended(status=make_status(), job=None, results_problem="KeyError: 'x'"))
+        assert decided.status.state == "Complete"
+        assert value(decided, "Stalled") == ("True", "ResultsUnreadable")
+        assert "ResultsUnreadable" in reasons(decided)
+        again = plan(ended(status=decided.status, results_problem="KeyError: 'x'"))
+        assert reasons(again) == []
+
+    def test_are_forgotten_when_they_can(self) -> None:
+        stalled = plan(seen(results_problem="KeyError: 'x'")).status
+        assert value(plan(seen(status=stalled)), "Stalled") == ("False", "NotStalled")
