@@ -1,5 +1,6 @@
 """The commands and their options, nothing more. Heavy libraries are imported by the command that needs them."""
 
+import io
 import json
 import shlex
 import sys
@@ -43,7 +44,11 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="How to print.")]
 
 def main() -> None:
     """The entry point of `tuning` and `kubectl tuning`."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character shows a replacement, no traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
+        _check_folder()
         app()
     except CommandError as error:
         print(visible(f"error: {error}"), file=sys.stderr)
@@ -53,6 +58,13 @@ def main() -> None:
     except BrokenPipeError:  # `tuning trials | head`
         sys.stderr.close()
         sys.exit(141)
+
+
+def _check_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise WrongUse("the folder that this terminal is in is gone: change to another") from error
 
 
 def _show_version(wanted: bool) -> None:

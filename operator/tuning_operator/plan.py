@@ -43,7 +43,7 @@ from tuning_study.strategy import phase_at
 
 CREATED, SPEC_CHANGED = "Created", "SpecChanged"
 _HOPELESS = 3  # pods of each worker that may fail with no trial ended in between
-_PENDING_AFTER = 10.0  # seconds without a worker until the study says so
+_PENDING_AFTER = {True: 10.0, False: 14.0}  # seconds without a worker until the study says so, with a reason or none
 _TIME_TO_END = timedelta(seconds=15)  # for workers to end by themselves after their round
 _STANDSTILL = [timedelta(minutes=m) for m in (1, 2, 5, 10, 20, 30, 60, 120, 240, 480, 960, 1440)]
 
@@ -97,7 +97,8 @@ def plan(observed: Observed) -> Plan:
     if progress is None or draft.status.round == 0:  # or it was started, and the operator ended before it told
         reason = draft.status.rounds[-1].reason if draft.status.round else CREATED
         return _start_round(draft, spec, max(1, draft.status.round), reason)
-    if (_has_ended(draft) or spec.suspend) and progress.digest != spec_digest(spec):
+    may_change = _has_ended(draft) or spec.suspend or draft.status.state == "Pending"
+    if may_change and progress.digest != spec_digest(spec):
         return _start_round(draft, spec, draft.status.round + 1, SPEC_CHANGED)
     request = _new_request(observed)
     if request is not None and _takes(draft, spec, request):
@@ -208,8 +209,13 @@ def _start_round(draft: _Draft, spec: TuningStudySpec, number: int, reason: str)
     draft.condition("Failed", "False", why.NOT_FAILED, "")
     _tell_running(draft, spec.suspend)
     target = f"{budget.trials} trials" if budget.trials is not None else f"{budget.duration}"
-    draft.notes.append(Note(why.ROUND_STARTED, f"round {number} ({reason}): {target}, {spec.workers.replicas} workers"))
+    workers = _workers_in_words(spec.workers.replicas)
+    draft.notes.append(Note(why.ROUND_STARTED, f"round {number} ({reason}): {target}, {workers}"))
     return draft.done(poll=True)
+
+
+def _workers_in_words(replicas: int) -> str:
+    return "1 worker" if replicas == 1 else f"{replicas} workers"
 
 
 def is_retuned(reason: str) -> bool:
@@ -463,10 +469,10 @@ def _run(draft: _Draft, spec: TuningStudySpec) -> Plan:
     elif job.parallelism != replicas or job.suspended:
         draft.actions.append(ScaleWorkers(draft.status.round, replicas, suspended=False))
         if job.parallelism != replicas:
-            draft.notes.append(Note(why.SCALED, f"from {job.parallelism} to {replicas} workers"))
+            draft.notes.append(Note(why.SCALED, f"from {job.parallelism} to {_workers_in_words(replicas)}"))
     draft.actions += [RemovePod(name) for name in (observed.missing.outlived if observed.missing else ())]
     if draft.status.state == "Suspended":
-        draft.notes.append(Note(why.RESUMED, f"{replicas} workers go on"))
+        draft.notes.append(Note(why.RESUMED, f"with {_workers_in_words(replicas)}"))
     if draft.status.state in ("Complete", "Failed"):
         draft.set(completion_time=None)
         draft.condition("Complete", "False", why.ROUND_STARTED, "the budget was raised")
@@ -513,12 +519,13 @@ def _tell_running(draft: _Draft, suspended: bool) -> None:
         return
     draft.condition("Suspended", "False", why.RESUMED, "")
     missing = draft.observed.missing
-    if missing is not None and missing.running == 0 and missing.seconds >= _PENDING_AFTER:
+    if missing is not None and missing.running == 0 and missing.seconds >= _PENDING_AFTER[bool(missing.message)]:
         message = f"no worker runs: {missing.message}" if missing.message else "no worker runs yet"
         before = draft.status.condition("Running")
         if before is None or before.reason != why.WORKERS_PENDING:
             draft.notes.append(Note(why.WORKERS_PENDING, message, "Warning"))
         draft.condition("Running", "False", why.WORKERS_PENDING, message)
+        draft.set(state="Pending")
         return
     remarks = [f"round {draft.status.round} runs", *_of_missing(draft), *_of_standstill(draft)]
     draft.condition("Running", "True", why.ROUND_STARTED, "; ".join(remarks))
@@ -526,7 +533,7 @@ def _tell_running(draft: _Draft, suspended: bool) -> None:
 
 def _of_missing(draft: _Draft) -> Iterator[str]:
     missing, job = draft.observed.missing, draft.observed.job
-    if job is not None and missing is not None and missing.seconds >= _PENDING_AFTER and missing.running:
+    if job is not None and missing is not None and missing.seconds >= _PENDING_AFTER[True] and missing.running:
         yield f"{missing.running} of {job.parallelism} workers run; the others wait: {missing.message}".rstrip(": ")
 
 

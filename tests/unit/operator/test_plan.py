@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from builders import NOW, choice, make_observed, make_progress, make_spec, make_status
+from builders import NOW, choice, make_observed, make_progress, make_spec, make_status, real
 from tuning_operator.actions import (
     Action,
     FailTrial,
@@ -606,11 +606,11 @@ class TestWorkersThatDoNotRun:
     @pytest.mark.parametrize(
         ("minutes", "counts", "fields", "state"),
         [
-            (9, {}, {}, "Running"),
+            (9, {}, {}, "Pending"),
             (10, {}, {}, "Failed"),
-            (10, {"running": 1}, {}, "Running"),
-            (10, {"failed": 1}, {}, "Running"),
-            (10, {}, {"budget": {"trials": 10, "startDeadline": "1h"}}, "Running"),
+            (10, {"running": 1}, {}, "Pending"),
+            (10, {"failed": 1}, {}, "Pending"),
+            (10, {}, {"budget": {"trials": 10, "startDeadline": "1h"}}, "Pending"),
         ],
     )
     def test_that_never_come_to_a_trial_fail_the_round_at_the_deadline(
@@ -630,13 +630,19 @@ class TestWorkersThatDoNotRun:
             job=self.NONE, progress=make_progress(SPEC), missing=self.missing(), now=NOW + timedelta(days=1)
         )
         queued = replace(observed, study=replace(observed.study, queue="team"))
-        assert plan(queued).status.state == "Running"
+        assert plan(queued).status.state == "Pending"
 
     def test_are_made_anew_from_a_changed_manifest(self) -> None:
         corrected = make_spec(workers={"replicas": 3, "image": "right:1"})
         assert self.look(corrected).actions == (RemoveWorkers(1),)
         assert self.look(corrected, missing=self.missing(running=1)).actions == ()
         assert self.look(corrected, missing=None, job=replace(self.NONE, suspended=True)).actions == (RemoveWorkers(1),)
+
+    def test_are_no_reason_to_keep_what_a_round_is_made_of(self) -> None:
+        pending = self.look().status
+        wider = make_spec(workers={"replicas": 3}, parameters=[real(high=2.0)])
+        decided = self.look(wider, status=pending, progress=make_progress(SPEC))
+        assert (decided.status.round, decided.status.state) == (2, "Running")
 
     def test_pods_that_outlive_their_worker_are_removed(self) -> None:
         decided = self.look(missing=self.missing(running=2, outlived=["w-1"]))
