@@ -1,7 +1,7 @@
 """Decides, from what was observed, what to do and what to tell. Pure: no clock, no I/O, the same answer every time."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
 from typing import Literal
 
@@ -180,6 +180,7 @@ def _start_round(draft: _Draft, spec: TuningStudySpec, number: int, reason: str)
     last = draft.status.rounds[-1] if draft.status.rounds and number > 1 else None
     if number > draft.status.round > 0:
         draft.actions.append(RemoveWorkers(draft.status.round))
+    draft.observed = replace(draft.observed, progress=None, job=None, missing=None)  # those were the last round's
     draft.actions.append(
         StartRound(
             resolved,
