@@ -85,6 +85,7 @@ def environment(
     """What all workers are given. Threads of numeric libraries are limited, or workers would fight over the cores."""
     return {
         **thread_limits(threads),
+        "PYTHONUTF8": "1",  # values of parameters are UTF-8 for the objective and its commands, whatever the locale
         **base,
         "TZ": "UTC",  # Optuna 5 writes a study's times in UTC; its readers take the local clock
         "PYTHONPATH": os.pathsep.join([str(search), *filter(None, [base.get("PYTHONPATH")])]),
