@@ -1,13 +1,14 @@
 """What a store knows of its rounds and trials, read for people: which studies there are, and their trials as rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning_cli.exceptions import WrongUse
+from tuning_cli.identity import by_display_name, display_names
 from tuning_store.exceptions import UnknownRound
 from tuning_store.progress import Progress
 from tuning_store.rounds import ROUND_ATTRIBUTE
@@ -78,11 +79,13 @@ def read(store: Store, study: str) -> History:
     if standing is None:
         raise UnknownRound(f"the store has no study {study}")
     loaded = store.load_study(study)
+    workers = store.ledger.workers(study)
+    names = display_names(workers.values())
     return History(
         resolved=ResolvedRound.model_validate(loaded.user_attrs[ROUND_ATTRIBUTE]),
-        progress=standing,
+        progress=replace(standing, shares=by_display_name(standing.shares)),
         trials=loaded.get_trials(deepcopy=False),
-        workers=store.ledger.workers(study),
+        workers={number: names[worker] for number, worker in workers.items()},
         failures=store.ledger.failures(study),
         active=store.ledger.active_seconds(study),
     )

@@ -17,6 +17,7 @@ from tuning_cli import database, studyfile
 from tuning_cli.database import Database
 from tuning_cli.display import Display
 from tuning_cli.history import LOCAL
+from tuning_cli.identity import RunIdentity, display_names
 from tuning_cli.snapshot import BestView, Pace, Snapshot, WorkerView, time_left
 from tuning_cli.studyfile import StudyFile
 from tuning_cli.supervisor import (
@@ -47,6 +48,7 @@ GRACE = 30.0  # seconds for running trials to finish after Ctrl-C; a second one 
 _MARGIN = 10.0  # seconds a worker may need beyond its grace, before it is killed
 _OVER = 25.0  # seconds workers have to notice by themselves that the round is over
 _TICK = 0.2
+_SILENT = timedelta(seconds=60)  # after which a worker of another run counts as ended
 
 
 class Ending(Enum):
@@ -129,10 +131,10 @@ def run(
     if standing.over is not None:
         return Outcome(Ending.OVER, resolved.study)
     store.ledger.set_paused(resolved.study, False)
-    # The lock on the folder says that no other run of it is alive, so whatever is running was left by a dead one.
-    store.ledger.put_back_lost(study_id, silent=timedelta(0))
+    identity = RunIdentity.of_this_process()
+    put_back_of_dead_runs(store, resolved.study, study_id, identity)
     supervisor = Supervisor(
-        worker_names(workers),
+        {name: identity.worker(name) for name in worker_names(workers)},
         environment(
             os.environ | plain_env(study.spec),
             round_file=write_round(folder, resolved),
@@ -146,6 +148,13 @@ def run(
         study.name,
     )
     return LocalRun(resolved, study_id, store, supervisor, display, signals).until_over()
+
+
+def put_back_of_dead_runs(store: Store, study: str, study_id: int, identity: RunIdentity) -> None:
+    """What was running here when this machine or its run ended waits again at once; other machines' after a silence."""
+    workers = {trial.worker for trial in store.ledger.running(study)}
+    for worker in sorted(filter(identity.knows_dead, workers)):
+        store.ledger.give_back(study_id, worker, killed=True)
 
 
 def prepare(store: Store, resolved: ResolvedRound, note: Callable[[str], object]) -> int:
@@ -210,6 +219,8 @@ class LocalRun:
                     return Outcome(Ending.HOPELESS, study, log=self._last_words())
                 standing = self._view.standing()
                 over = standing is not None and standing.over is not None
+                if standing is not None and standing.limits.paused and not self._signals.stop:
+                    self._store.ledger.set_paused(study, False)  # by another run, which did not see this one yet
                 if (over or self._signals.stop) and not self._supervisor.alive and not self._unsettled:
                     break
                 if deadline is None and self._signals.stop:
@@ -241,14 +252,15 @@ class LocalRun:
                 return
 
     def _settle(self, ended: Ended) -> None:
-        ledger, name, study = self._store.ledger, ended.worker.name, self._resolved.study
-        running = [trial for trial in ledger.running(study) if trial.worker == name]
+        ledger, study = self._store.ledger, self._resolved.study
+        name, identity = ended.worker.name, ended.worker.identity
+        running = [trial for trial in ledger.running(study) if trial.worker == identity]
         verdict = judge(ended.code, max((trial.attempts for trial in running), default=0))
         if verdict.fate is Fate.FAILED:
-            numbers = ledger.fail_running(self._study_id, name, verdict.reason)
+            numbers = ledger.fail_running(self._study_id, identity, verdict.reason)
             self._crashed_by_worker += len(numbers)
         else:
-            numbers = ledger.give_back(self._study_id, name, killed=verdict.crash)
+            numbers = ledger.give_back(self._study_id, identity, killed=verdict.crash)
         standing = ledger.progress()[study]
         if standing.over is not None or (self._signals.stop and not verdict.crash):
             return
@@ -272,13 +284,16 @@ class LocalRun:
         )
 
     def _put_to_rest(self) -> None:
-        """Whatever is still running waits again, and the clock of budget.duration stands still."""
+        """What is still running here waits again. The last run of the study, if others share its store, pauses it: the
+        clock of budget.duration then stands still."""
         ledger = self._store.ledger
+        workers = list(self._supervisor.identities.values())
 
         def rest() -> None:
-            for name in self._supervisor.names:
-                ledger.give_back(self._study_id, name)
-            ledger.set_paused(self._resolved.study, True)
+            for worker in workers:
+                ledger.give_back(self._study_id, worker)
+            if not ledger.retire(self._study_id, workers, silent=_SILENT):
+                ledger.set_paused(self._resolved.study, True)
 
         with suppress(StoreUnavailable):  # the next start puts back what is running
             self._store.patience(rest)
@@ -359,19 +374,29 @@ class View:
 
 
 def worker_views(supervisor: Supervisor, running: list[RunningTrial], shares: Mapping[str, Counts]) -> list[WorkerView]:
+    """Our own workers, and what runs elsewhere in the same store."""
     by_worker = {trial.worker: trial for trial in running}
-    return [
+    own = [
         WorkerView(
             worker.name,
             doing(
                 alive=worker.process is not None,
                 restarting=worker.again_at is not None,
-                trial=by_worker.get(worker.name),
-                begun=worker.name in shares,
+                trial=by_worker.pop(worker.identity, None),
+                begun=worker.identity in shares,
             ),
-            shares.get(worker.name, Counts()),
+            shares.get(worker.identity, Counts()),
         )
         for worker in supervisor.workers
+    ]
+    others = display_names(by_worker)
+    return own + [
+        WorkerView(
+            others[worker],
+            doing(alive=True, restarting=False, trial=trial, begun=True),
+            shares.get(worker, Counts()),
+        )
+        for worker, trial in by_worker.items()
     ]
 
 

@@ -45,6 +45,7 @@ REASONS: Mapping[Over, str] = {
     Over.BUDGET_USED: "all trials of the budget are done",
     Over.DURATION_USED: "the budget's duration has passed",
     Over.GOAL_REACHED: "the goal is reached",
+    Over.STOPPED_BY_OBJECTIVE: "the objective stopped the study",
     Over.TOO_MANY_FAILURES: "too many trials failed",
     Over.REJECTED: "the objective cannot run",
 }

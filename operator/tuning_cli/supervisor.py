@@ -112,6 +112,8 @@ class Worker:
     """One slot: a process, or the wait before the next one."""
 
     name: str
+    identity: str
+    """In the store, where no worker of another run has it; see identity."""
     log: Path
     process: "subprocess.Popen[bytes] | None" = None
     started: float = 0.0
@@ -129,7 +131,8 @@ class Ended:
 class Supervisor:
     """The processes of a run. Nothing in here knows what a trial is."""
 
-    names: Sequence[str]
+    identities: Mapping[str, str]
+    """Of each worker, by its name."""
     environment: Mapping[str, str]
     logs: Path
     label: str
@@ -140,8 +143,8 @@ class Supervisor:
 
     def start(self) -> None:
         self.logs.mkdir(parents=True, exist_ok=True)
-        for name in self.names:
-            worker = Worker(name, self.logs / f"{self.label}-{name}.log")
+        for name, identity in self.identities.items():
+            worker = Worker(name, identity, self.logs / f"{self.label}-{name}.log")
             worker.log.unlink(missing_ok=True)
             self.workers.append(worker)
             self._launch(worker)
@@ -152,7 +155,7 @@ class Supervisor:
         for worker in self.workers:
             if worker.process is not None and (code := worker.process.poll()) is not None:
                 worker.process = None
-                self._sweep(worker.name)
+                self._sweep(worker.identity)
                 ended.append(Ended(worker, code))
             if worker.again_at is not None and self.clock() >= worker.again_at:
                 self._launch(worker)
@@ -184,12 +187,12 @@ class Supervisor:
             worker.process = None
         self._sweep()
 
-    def _sweep(self, name: str | None = None) -> None:
+    def _sweep(self, identity: str | None = None) -> None:
         """Kill what ended workers have left behind. Known by its environment: a process that a worker started may be
         in another group and session, and has lost its parent."""
         for process in psutil.process_iter(["environ"]):
             given = process.info["environ"] or {}
-            if given.get(_RUN) == self._token and name in (None, given.get("TUNING_WORKER")):
+            if given.get(_RUN) == self._token and identity in (None, given.get("TUNING_WORKER")):
                 with suppress(psutil.Error):
                     process.kill()
 
@@ -201,7 +204,7 @@ class Supervisor:
         with worker.log.open("ab") as log:
             worker.process = subprocess.Popen(
                 [*self.command, str(os.getpid())],
-                env={**self.environment, "TUNING_WORKER": worker.name, _RUN: self._token},
+                env={**self.environment, "TUNING_WORKER": worker.identity, _RUN: self._token},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

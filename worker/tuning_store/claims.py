@@ -159,6 +159,18 @@ def beat(engine: Engine, study_id: int, worker: str) -> Over | None:
         return over(_counts(connection, study_id), limits_of(row))
 
 
+def retire(engine: Engine, study_id: int, names: Sequence[str], *, silent: timedelta) -> bool:
+    """Forget these workers, which have ended. Whether any other was heard of within `silent`."""
+    with translated(), engine.begin() as connection:
+        of_study = workers.c.study_id == study_id
+        connection.execute(delete(workers).where(of_study, workers.c.worker.in_(names)))
+        row = connection.execute(_round(study_id)).one_or_none()
+        if row is None:
+            raise UnknownRound(f"study {study_id} is no longer in the store")
+        heard = select(workers.c.worker).where(of_study, workers.c.seen_at >= row.now - silent).limit(1)
+        return connection.execute(heard).one_or_none() is not None
+
+
 def stop(engine: Engine, study_id: int, reason: Over, detail: str) -> None:
     """End the round for all workers. The first reason stays."""
     with _locked(engine, study_id) as (connection, row):

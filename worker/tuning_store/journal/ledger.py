@@ -100,6 +100,12 @@ class RedisLedger:
 
         return self._storage.change(study_id, put_back)
 
+    def retire(self, study_id: int, names: Sequence[str], *, silent: timedelta) -> bool:
+        with translated():
+            self.redis.hdel(seen_key(study_id), *names)
+            now = clock(self.redis)
+        return any(at >= now - silent for at in self._seen(study_id).values())
+
     def progress(self) -> dict[str, Progress]:
         return {study: _progress(study, round, trials) for study, (_, round, trials) in self._storage.look().items()}
 
