@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from builders import MAXIMIZE, MINIMIZE, make_spec
 from tuning_worker.exceptions import TrialFailed
@@ -39,13 +40,41 @@ def test_numbers_of_any_kind_are_taken() -> None:
         ({"accuracy": 1, "latencyMs": 2}, "did not report size"),
         ({**NEEDED, "accuracy": None}, "accuracy is None, not a number"),
         ({**NEEDED, "accuracy": "high"}, "accuracy is 'high', not a number"),
-        ({**NEEDED, "recorded": [1]}, r"recorded is \[1\], not a number"),
+        ({**NEEDED, "accuracy": 10**400}, "accuracy is 1000.*, not a number"),
+        ({**NEEDED, "size": "x" * 1000}, "size is 'xxx.{,100}, not a number"),
         ({**NEEDED, "size": math.nan}, "size is NaN"),
     ],
 )
 def test_a_trial_without_a_needed_metric_fails_and_says_which(reported: dict[str, Any], message: str) -> None:
     with pytest.raises(TrialFailed, match=message):
         check_metrics(SPEC, reported)
+
+
+class Broken:
+    """A tensor of several elements, say."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("only one element can be converted")
+
+
+@pytest.mark.parametrize("value", [None, "n/a", [1], {}, 10**400, 1j, Broken()])
+def test_a_recorded_metric_that_is_no_number_is_left_out_with_a_warning(value: Any) -> None:
+    with capture_logs() as logs:
+        assert check_metrics(SPEC, NEEDED | {"recorded": value}) == NEEDED
+    assert [(entry["log_level"], entry["reason"]) for entry in logs] == [
+        ("warning", f"recorded is {repr(value)[:100]}, not a number")
+    ]
+
+
+@pytest.mark.parametrize("name", ["Accuracy", "accuracy ", "val_accuracy"])
+def test_a_reported_name_that_is_near_a_missing_one_is_told(name: str) -> None:
+    with pytest.raises(TrialFailed, match=f"did not report accuracy, .*; {name} may be accuracy"):
+        check_metrics(SPEC, {name: 0.9})
+
+
+def test_what_the_objective_knows_of_the_reason_is_told() -> None:
+    with pytest.raises(TrialFailed, match=r"it reported nothing; it printed 'accuracy: 1'; and more$"):
+        check_metrics(SPEC, {}, notes=["it printed 'accuracy: 1'", "and more"])
 
 
 def test_infinity_is_a_value() -> None:

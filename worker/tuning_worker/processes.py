@@ -1,0 +1,205 @@
+"""Ends a process together with all that came of it: other groups and sessions, daemons, orphans.
+
+On Linux this process becomes the parent of what loses its own (PR_SET_CHILD_SUBREAPER), as PID 1 of a container is
+anyway, so that /proc shows every descendant. Elsewhere the process's own group is what can be ended.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+_PARTING = 2.0  # seconds from SIGTERM to SIGKILL for what outlived its command
+_STUCK = 5.0  # seconds to wait for what does not end by SIGKILL: in the kernel, or another user's
+_SEES_PROCESSES = Path("/proc/self/stat").exists()
+_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    started: int  # in the kernel's ticks: a number that is used again is another process
+
+
+@dataclass(frozen=True)
+class _Entry:
+    process: Process
+    parent: int
+    ended: bool  # a zombie: it waits for its parent to read its exit code
+
+
+class ProcessTree:
+    """A command and everything it started. What were children of this process before are none of it."""
+
+    def __init__(self, grace: float) -> None:
+        self._grace = grace
+        self._others = {entry.process for entry in _descendants()}
+        self._root: subprocess.Popen[bytes] | None = None
+        self._ended = False
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+        """The command in a session of its own, both its outputs in pipes."""
+        self._root = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        return self._root
+
+    def reap(self) -> None:
+        """Read the exit codes of orphans that ended, which would stay as zombies while the command runs."""
+        others = {self._pid, *(other.pid for other in self._others)}
+        while (pid := _ended_child()) is not None and pid not in others:
+            _read_exit_code(pid)
+
+    def end(self) -> None:
+        """End the command (SIGTERM, the grace, SIGKILL), then what it left behind. May be called again."""
+        if self._ended:
+            return
+        told = self._root is None or self._terminated(self._root)
+        parted = told and self._signal_all(signal.SIGTERM, _PARTING)
+        if not parted and not self._signal_all(signal.SIGKILL, _STUCK):
+            log.warning("processes of the trial could not be ended", pids=[process.pid for process in self._left()])
+        if self._root is not None:
+            if not _SEES_PROCESSES:
+                _signal_group(self._root.pid, signal.SIGKILL)
+            ended_within(self._root, _STUCK)
+        self._ended = True
+
+    def _terminated(self, root: "subprocess.Popen[bytes]") -> bool:
+        """Whether the command has ended, told or not."""
+        if root.poll() is None:
+            _signal_group(root.pid, signal.SIGTERM)
+        return ended_within(root, self._grace)
+
+    @property
+    def _pid(self) -> int:
+        return self._root.pid if self._root is not None else 0
+
+    def _left(self) -> list[Process]:
+        """What of the tree still runs; orphans that ended are reaped on the way."""
+        left = []
+        for entry in _descendants():
+            if entry.process in self._others:
+                continue
+            if not entry.ended:
+                left.append(entry.process)
+            elif entry.parent == os.getpid() and entry.process.pid != self._pid:
+                _read_exit_code(entry.process.pid)
+        return left
+
+    def _signal_all(self, number: signal.Signals, seconds: float) -> bool:
+        """Signal each process once, also those that appear meanwhile; whether all ended within these seconds."""
+        told: set[Process] = set()
+        give_up, pause = time.monotonic() + seconds, 0.002
+        while left := self._left():
+            for process in left:
+                if process not in told:
+                    told.add(process)
+                    with suppress(ProcessLookupError, PermissionError):
+                        os.kill(process.pid, number)
+            if time.monotonic() > give_up:
+                return False
+            time.sleep(pause)  # nothing tells the end of a process that is not our child
+            pause = min(pause * 2, 0.1)
+        return True
+
+
+@contextmanager
+def process_tree(grace: float) -> Iterator[ProcessTree]:
+    """Nothing of the tree outlives the block."""
+    with _orphans_adopted():
+        tree = ProcessTree(grace)
+        try:
+            yield tree
+        finally:
+            tree.end()
+
+
+@contextmanager
+def _orphans_adopted() -> Iterator[None]:
+    """While this lasts, descendants that lose their parent become children of this process."""
+    before = _subreaper()
+    _set_subreaper(True)
+    try:
+        yield
+    finally:
+        _set_subreaper(before)
+
+
+def ended_within(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _descendants() -> list[_Entry]:
+    """All that came of this process, by the parents in /proc; nothing where there is no such folder."""
+    children: dict[int, list[_Entry]] = {}
+    with suppress(OSError):
+        for name in os.listdir("/proc"):
+            if name.isdigit() and (entry := _entry(int(name))) is not None:
+                children.setdefault(entry.parent, []).append(entry)
+    found: list[_Entry] = []
+    parents = [os.getpid()]
+    while parents:
+        below = children.pop(parents.pop(), [])
+        found += below
+        parents += [entry.process.pid for entry in below]
+    return found
+
+
+def _entry(pid: int) -> _Entry | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:  # it has ended meanwhile
+        return None
+    state, parent, *rest = stat.rpartition(b")")[2].split()  # the name before it may hold anything
+    threads, started = int(rest[15]), int(rest[17])
+    # A zombie with several threads is a process whose first thread has ended, and no other.
+    return _Entry(Process(pid, started), int(parent), ended=state in (b"Z", b"X") and threads <= 1)
+
+
+def _ended_child() -> int | None:
+    with suppress(ChildProcessError, AttributeError):  # macOS has no waitid before Python 3.13
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return found.si_pid if found is not None else None
+    return None
+
+
+def _read_exit_code(pid: int) -> None:
+    with suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+def _subreaper() -> bool:
+    answer = ctypes.c_int(0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(answer), 0, 0, 0)
+    return bool(answer.value)
+
+
+def _set_subreaper(wanted: bool) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
