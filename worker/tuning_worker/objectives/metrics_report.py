@@ -3,7 +3,7 @@
 import json
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ _BLANK = re.compile(r"[\s\ufeff\x00]*")
 _DECODER = json.JSONDecoder()
 _QUOTED = 200  # characters of a line that are quoted
 _SEARCHED = 2000  # characters of a line that are searched for what looks like a metric
-_KEPT = 5  # misread lines
+_KEPT = 5  # problems of the metrics file
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class MetricsReport:
         reports = []
         for entry in entries:
             if isinstance(entry, str):
-                self._misread(entry)
+                example = json.dumps(dict.fromkeys(sorted(self._names), 0.9))
+                self._misread(f"{entry.strip()[:_QUOTED]!r} is no JSON object: write one a line, as {example}")
             elif (found := self._read(entry)) is not None:
                 reports.append(found)
         return reports
@@ -91,17 +92,13 @@ class MetricsReport:
                 found.append(f"it printed {near.line!r}: print `{near.instead}`, alone on its line")
             elif steps := [step for step, metric in self._intermediate if metric == name]:
                 found.append(f"{name} came with a step only (the last is {max(steps)}): report it once more without")
-        if self.misread:
-            example = json.dumps(dict.fromkeys(missing, 0.9))
-            lines = " | ".join(self.misread)
-            found.append(f"not understood in $TUNING_METRICS_FILE: {lines}: write one JSON object a line, as {example}")
-        return found
+        return [*found, *(f"in $TUNING_METRICS_FILE {problem}" for problem in self.misread)]
 
     def _read(self, document: Document) -> tuple[int, dict[str, float]] | None:
         try:
             step = _step(document.get("step"))
         except (ValueError, TypeError, OverflowError):
-            self._misread(_as_line(document))
+            self._misread(f"step is {_quoted(document['step'])}, not a whole number from 0")
             return None
         values = self._numbers(document)
         if step is None:
@@ -118,13 +115,12 @@ class MetricsReport:
             try:
                 numbers[name] = float(document[name])
             except (ValueError, TypeError, OverflowError):
-                self._misread(_as_line(document))
+                self._misread(f"{name} is {_quoted(document[name])}, not a number")
         return numbers
 
-    def _misread(self, line: str) -> None:
-        line = line.strip()[:_QUOTED]
-        if line not in self.misread:
-            self.misread.append(line)
+    def _misread(self, problem: str) -> None:
+        if problem not in self.misread:
+            self.misread.append(problem)
 
 
 def split_documents(text: str, *, ended: bool) -> tuple[list[Document | str], str]:
@@ -181,5 +177,5 @@ def _likeness(printed: str, metric: str) -> int:
     return int(len(shorter) >= 3 and shorter in longer)
 
 
-def _as_line(document: Mapping[str, Any]) -> str:
-    return json.dumps(document)
+def _quoted(value: Any) -> str:
+    return json.dumps(value)[:_QUOTED]
