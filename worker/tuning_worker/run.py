@@ -49,6 +49,11 @@ class TrialRun:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    @property
+    def ran_before(self) -> bool:
+        """Whether an earlier run of the trial, which did not end it, was on this machine."""
+        return self._checkpoint_path.exists()
+
     def discard_checkpoints(self) -> None:
         """The trial has ended for good: nobody will go on from its folder."""
         shutil.rmtree(self._checkpoint_path, ignore_errors=True)

@@ -166,6 +166,19 @@ def test_another_child_that_ended_keeps_its_exit_code(tmp_path: Path) -> None:
         assert other.wait() == 3
 
 
+def test_a_trial_that_runs_again_ends_what_a_killed_worker_left_of_it(tmp_path: Path) -> None:
+    run, objective = make_script_run(tmp_path, "echo accuracy=0.9")
+    left = {"TUNING_CHECKPOINT_DIR": str(run.checkpoint_folder)}
+    with (
+        subprocess.Popen(["sleep", "600"], env=left, start_new_session=True) as lost,
+        subprocess.Popen(["sleep", "600"], env={"TUNING_CHECKPOINT_DIR": "/elsewhere"}) as other,
+    ):
+        objective(run)
+        assert lost.wait(10) == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
+
+
 def test_a_command_that_cannot_be_started_leaves_nothing() -> None:
     with pytest.raises(FileNotFoundError), process_tree(grace=1) as tree:
         tree.start(["/nowhere/train"], {})

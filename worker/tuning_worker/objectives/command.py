@@ -19,7 +19,7 @@ from tuning_worker.objectives import program
 from tuning_worker.objectives.metrics_file import MetricsFile
 from tuning_worker.objectives.metrics_report import MetricsReport
 from tuning_worker.objectives.output import Output
-from tuning_worker.processes import ProcessTree, ended_within, process_tree
+from tuning_worker.processes import ProcessTree, end_all_with, ended_within, process_tree
 from tuning_worker.run import TrialRun
 
 log = structlog.get_logger()
@@ -45,6 +45,8 @@ class Command:
             return self._run(run, Path(folder))
 
     def _run(self, run: TrialRun, folder: Path) -> Mapping[str, float]:
+        if run.ran_before:  # and its worker was killed, perhaps: two would write into one folder
+            end_all_with("TUNING_CHECKPOINT_DIR", str(run.checkpoint_folder))
         parameters, metrics = folder / "parameters.json", folder / "metrics.jsonl"
         parameters.write_text(json.dumps(run.parameters))
         report = MetricsReport(self._metrics)
