@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -29,6 +29,7 @@ _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
 class Process:
     pid: int
     started: int  # in the kernel's ticks: a number that is used again is another process
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class ProcessTree:
         self._others = frozenset(entry.process for entry in _descendants())
         self._root: subprocess.Popen[bytes] | None = None
         self._ended = False
+        self.outlived: list[str] = []
+        """Names of the processes that still ran when the command had ended by itself."""
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         """The command in a session of its own, both its outputs in pipes."""
@@ -68,17 +71,23 @@ class ProcessTree:
 
     def end(self) -> None:
         """End the command (SIGTERM, the grace, SIGKILL), then what it left behind. May be called again."""
-        if self._ended:
-            return
-        told = self._root is None or self._terminated(self._root)
-        parted = told and self._signal_all(signal.SIGTERM, _PARTING)
-        if not parted and not self._signal_all(signal.SIGKILL, _STUCK):
-            log.warning("processes of the trial could not be ended", pids=[process.pid for process in self._left()])
-        if self._root is not None:
-            if not _SEES_PROCESSES:
-                _signal_group(self._root.pid, signal.SIGKILL)
-            ended_within(self._root, _STUCK)
+        if not self._ended and not self._is_over():
+            told = self._root is None or self._terminated(self._root)
+            parted = told and self._signal_all(signal.SIGTERM, _PARTING)
+            if not parted and not self._signal_all(signal.SIGKILL, _STUCK):
+                log.warning("processes of the trial could not be ended", pids=[process.pid for process in self._left()])
+            if self._root is not None:
+                if not _SEES_PROCESSES:
+                    _signal_group(self._root.pid, signal.SIGKILL)
+                ended_within(self._root, _STUCK)
         self._ended = True
+
+    def _is_over(self) -> bool:
+        """Whether the command has ended by itself and left nothing behind."""
+        if self._root is None or self._root.poll() is None:
+            return False
+        self.outlived = [process.name for process in self._left()]
+        return _SEES_PROCESSES and not self.outlived
 
     def _terminated(self, root: "subprocess.Popen[bytes]") -> bool:
         """Whether the command has ended, told or not."""
@@ -188,7 +197,8 @@ def _entry(pid: int) -> _Entry | None:
     state, parent, *rest = stat[stat.rindex(b")") + 1 :].split()  # the name before it may hold anything
     threads, started = int(rest[15]), int(rest[17])
     # A zombie with several threads is a process whose first thread has ended, and no other.
-    return _Entry(Process(pid, started), int(parent), ended=state in (b"Z", b"X") and threads <= 1)
+    name = stat[stat.index(b"(") + 1 : stat.rindex(b")")].decode(errors="replace")
+    return _Entry(Process(pid, started, name), int(parent), ended=state in (b"Z", b"X") and threads <= 1)
 
 
 def _ended_child() -> int | None:

@@ -1,6 +1,8 @@
 """What a trial says that did not report its objective: the line that came nearest, and what to write instead."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +45,10 @@ def hint(*lines: str, metrics: tuple[str, ...] = ("accuracy",)) -> list[str]:
         "accuracy=0,9",
         "accuracy -> 0.9",
         "accuracy := 0.9",
+        "accuracy == 0.9",
+        '"accuracy=0.9"',
+        "**accuracy=0.9**",
+        "export accuracy=0.9",
         "the accuracy is 0.9.",
         "accuracy\t0.9",
         "| accuracy | 0.9 |",
@@ -74,6 +80,31 @@ def test_the_metrics_own_name_is_nearer_than_a_part_of_it_and_the_last_line_than
 def test_each_metric_that_is_missing_has_its_own() -> None:
     found = hint("accuracy: 0.1", "loss=3", "f1: 0.2", metrics=("accuracy", "loss", "f1"))
     assert ["'accuracy: 0.1'" in found[0], "'f1: 0.2'" in found[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"metrics": {"accuracy": 0.9}},
+        {"result": {"test": {"accuracy": 0.9}}},
+        {"Accuracy": 0.9},
+        {"val_accuracy": 0.9, "step": 3},
+    ],
+)
+def test_in_the_file_another_name_or_place_is_quoted(document: dict[str, Any]) -> None:
+    report = MetricsReport(["accuracy"])
+    report.read_file([document])
+    assert report.final == {}
+    assert report.hints(["accuracy"]) == [
+        f'in $TUNING_METRICS_FILE it wrote {json.dumps(document)}: write {{"accuracy": 0.9}}'
+    ]
+
+
+def test_the_failure_names_what_still_ran_when_the_command_ended(tmp_path: Path) -> None:
+    with pytest.raises(TrialFailed, match=r"the command ended while sleep still ran.*: let it wait"):
+        complete_script(
+            tmp_path, "sleep 600 & until grep -q sleep /proc/$!/comm; do :; done", fields={"metrics": [MAXIMIZE]}
+        )
 
 
 def test_the_failure_says_it(tmp_path: Path) -> None:

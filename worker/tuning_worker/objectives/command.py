@@ -41,7 +41,7 @@ class Command:
             raise ObjectiveRejected(f"objective.command: {problem}")
 
     def __call__(self, run: TrialRun) -> Mapping[str, float]:
-        with tempfile.TemporaryDirectory(prefix=f"trial-{run.trial.number}-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"trial-{run.trial.number}-", ignore_cleanup_errors=True) as folder:
             return self._run(run, Path(folder))
 
     def _run(self, run: TrialRun, folder: Path) -> Mapping[str, float]:
@@ -65,7 +65,7 @@ class Command:
             _pass_on(report.read_whole_file(file.all_entries()), run)
         if process.returncode != 0:
             raise TrialFailed(_exit_message(process.returncode, output.tail))
-        self._explain_missing(run, report, output.tail)
+        self._explain_missing(run, report, output.tail, tree.outlived)
         return report.final
 
     def _start(self, tree: ProcessTree, run: TrialRun, parameters: Path, metrics: Path) -> "subprocess.Popen[bytes]":
@@ -86,7 +86,9 @@ class Command:
             "TUNING_CHECKPOINT_DIR": str(run.checkpoint_folder),
         }
 
-    def _explain_missing(self, run: TrialRun, report: MetricsReport, tail: Sequence[str]) -> None:
+    def _explain_missing(
+        self, run: TrialRun, report: MetricsReport, tail: Sequence[str], outlived: Sequence[str]
+    ) -> None:
         """Say of metrics that were not reported what came near; of needed ones in the trial's failure."""
         missing = [name for name in self._metrics if name not in report.final]
         if report.misread or missing:
@@ -94,6 +96,9 @@ class Command:
         needed = [name for name in missing if name in self._needed]
         if needed:
             run.notes += report.hints(needed) or [_how_to_report(needed[0], tail)]
+            if outlived:
+                names = ", ".join(sorted(set(outlived)))
+                run.notes.append(f"the command ended while {names} still ran, which ended it too: let it wait for them")
 
 
 def _pass_on(reports: Iterable[tuple[int, dict[str, float]]], run: TrialRun) -> None:

@@ -14,7 +14,7 @@ Document = dict[str, Any]
 _LINE = re.compile(r"^\s*([A-Za-z_][A-Za-z0-9_./-]*)\s*=\s*(\S+)\s*$")
 _NUMBER = r"[-+]?(?:\d+(?:[.,]\d+)?|\.\d+)(?:[eE][-+]?\d+)?|nan|[-+]?inf(?:inity)?"
 _PAIR = re.compile(  # what a person would read as a metric: accuracy: 0.9, "accuracy": [0.9, Accuracy = float64(0.9)
-    r"(?<![\w./-])([A-Za-z_][A-Za-z0-9_./-]*)[\"']?(?:\s*(?::=|=|:|->|\||\bis\b)\s*|\s+)"
+    r"(?<![\w./-])([A-Za-z_][A-Za-z0-9_./-]*)[\"']?(?:\s*(?::=|==?|:|->|\||\bis\b)\s*|\s+)"
     rf"[\"'\[(]*(?:[A-Za-z_][\w.]*\()?({_NUMBER})(?!\w|\.\d)",
     re.IGNORECASE,
 )
@@ -22,16 +22,17 @@ _BLANK = re.compile(r"[\s\ufeff\x00]*")
 _DECODER = json.JSONDecoder()
 _QUOTED = 200  # characters of a line that are quoted
 _SEARCHED = 2000  # characters of a line that are searched for what looks like a metric
+_HINT = 500  # characters of a hint
+_DEPTH = 3  # objects inside of each other that are searched
 _KEPT = 5  # problems of the metrics file
 
 
 @dataclass(frozen=True)
 class NearMiss:
-    """A line that was printed for a metric, perhaps, and how it should have been."""
+    """What was meant for a metric, perhaps: what to say of it, and how like the metric's its name is."""
 
     likeness: int
-    line: str
-    instead: str
+    hint: str
 
 
 class MetricsReport:
@@ -74,22 +75,25 @@ class MetricsReport:
                 self._printed[found[1]] = float(found[2])
                 return
             except ValueError:
-                self._near[found[1]] = NearMiss(2, line.strip()[:_QUOTED], f"{found[1]}=NUMBER")
+                self._note(found[1], found[1], line, f"{found[1]}=NUMBER")
         for name, value in _PAIR.findall(line[:_SEARCHED]):
             for metric in self._names:
-                likeness = _likeness(name, metric)
-                best = self._near.get(metric)
-                if likeness and (best is None or likeness >= best.likeness):
-                    instead = f"{metric}={value.replace(',', '.')}"
-                    self._near[metric] = NearMiss(likeness, line.strip()[:_QUOTED], instead)
+                self._note(name, metric, line, f"{metric}={value.replace(',', '.')}")
+
+    def _note(self, name: str, metric: str, line: str, instead: str) -> None:
+        self._keep_nearest(metric, _likeness(name, metric), _printed(line, instead))
+
+    def _keep_nearest(self, metric: str, likeness: int, hint: str) -> None:
+        best = self._near.get(metric)
+        if likeness and (best is None or likeness >= best.likeness):
+            self._near[metric] = NearMiss(likeness, hint)
 
     def hints(self, missing: Sequence[str]) -> list[str]:
         """For metrics that were not reported: what came near, and what to write instead."""
         found = []
         for name in missing:
             if name in self._near:
-                near = self._near[name]
-                found.append(f"it printed {near.line!r}: print `{near.instead}`, alone on its line")
+                found.append(self._near[name].hint)
             elif steps := [step for step, metric in self._intermediate if metric == name]:
                 found.append(f"{name} came with a step only (the last is {max(steps)}): report it once more without")
         return [*found, *(f"in $TUNING_METRICS_FILE {problem}" for problem in self.misread)]
@@ -101,6 +105,8 @@ class MetricsReport:
             self._misread(f"step is {_quoted(document['step'])}, not a whole number from 0")
             return None
         values = self._numbers(document)
+        for metric in self._names - document.keys():
+            self._look_deeper(metric, document, document)
         if step is None:
             self._written |= values
             return None
@@ -117,6 +123,15 @@ class MetricsReport:
             except (ValueError, TypeError, OverflowError):
                 self._misread(f"{name} is {_quoted(document[name])}, not a number")
         return numbers
+
+    def _look_deeper(self, metric: str, document: Document, part: Document, depth: int = 0) -> None:
+        """Under another name, or inside of another object, the metric's value may be meant."""
+        for name, value in part.items():
+            if isinstance(value, dict) and depth < _DEPTH:
+                self._look_deeper(metric, document, value, depth + 1)
+            elif isinstance(value, int | float | str):
+                hint = f"in $TUNING_METRICS_FILE it wrote {_quoted(document)}: write {json.dumps({metric: value})}"
+                self._keep_nearest(metric, _likeness(name, metric), hint[:_HINT])
 
     def _misread(self, problem: str) -> None:
         if problem not in self.misread:
@@ -166,6 +181,10 @@ def _step(given: Any) -> int | None:
     return step
 
 
+def _printed(line: str, instead: str) -> str:
+    return f"it printed {line.strip()[:_QUOTED]!r}: print `{instead}`, alone on its line"
+
+
 def _likeness(printed: str, metric: str) -> int:
     """3 for the metric's own name, 2 when only case or punctuation differ, 1 for a part or an abbreviation of it."""
     if printed == metric:
@@ -177,5 +196,5 @@ def _likeness(printed: str, metric: str) -> int:
     return int(len(shorter) >= 3 and shorter in longer)
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     return json.dumps(value)[:_QUOTED]
