@@ -82,6 +82,11 @@ def test_each_metric_that_is_missing_has_its_own() -> None:
     assert ["'accuracy: 0.1'" in found[0], "'f1: 0.2'" in found[1]] == [True, True]
 
 
+def test_another_metrics_own_name_is_not_meant() -> None:
+    assert hint("epoch 1 val_loss=0.3", metrics=("loss", "val_loss"))[0].startswith("it printed")
+    assert "`loss=" not in hint("epoch 1 val_loss=0.3", metrics=("loss", "val_loss"))[0]
+
+
 @pytest.mark.parametrize(
     "document",
     [

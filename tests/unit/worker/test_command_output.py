@@ -83,6 +83,11 @@ def test_a_metric_on_a_line_of_its_own_is_read_whatever_else_is_printed(tmp_path
     assert run_script(tmp_path, script) == {"accuracy": 0.9}
 
 
+def test_a_metric_after_a_real_progress_bar_is_read(tmp_path: Path) -> None:
+    program = "from tqdm import tqdm\nfor _ in tqdm(range(3), leave=False): pass\nprint('accuracy=0.9')"
+    assert run_script(tmp_path, f'{sys.executable} -c "$1"', args=[program]) == {"accuracy": 0.9}
+
+
 def test_both_streams_are_taken_while_one_is_full(tmp_path: Path) -> None:
     script = "seq 1 50000 >&2; seq 1 50000; echo accuracy=0.9"
     assert run_script(tmp_path, script) == {"accuracy": 0.9}

@@ -179,6 +179,26 @@ def test_a_trial_that_runs_again_ends_what_a_killed_worker_left_of_it(tmp_path: 
         other.kill()
 
 
+AS_THE_FIRST_PROCESS = """
+import os, sys
+from tuning_worker.processes import ended_within, process_tree
+with process_tree(grace=5) as tree:
+    command = tree.start(["sh", "-c", "(setsid sleep 600 &); (env -i setsid sleep 600 &); sleep 0.1"], {})
+    ended_within(command, 60)
+left = [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != 1]
+sys.exit(f"left: {left}" if left or os.getpid() != 1 else 0)
+"""
+
+
+def test_as_the_first_process_of_a_container_it_leaves_none(tmp_path: Path) -> None:
+    namespace = ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*namespace, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine gives no pid namespace")
+    (tmp_path / "worker.py").write_text(AS_THE_FIRST_PROCESS)
+    ended = subprocess.run([*namespace, sys.executable, tmp_path / "worker.py"], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
 def test_a_command_that_cannot_be_started_leaves_nothing() -> None:
     with pytest.raises(FileNotFoundError), process_tree(grace=1) as tree:
         tree.start(["/nowhere/train"], {})

@@ -87,7 +87,7 @@ REJECTED: dict[str, tuple[pandas.DataFrame | str, tuple[Any, ...], dict[str, Any
         table(y=numpy.where(EACH_SEVENTH, numpy.nan, CLASSES)),
         (),
         {},
-        r"dataset: the target has no value in 9 of 60 rows \(the first is row 1\): fill them, or remove these rows",
+        r"dataset: the target has no value in 9 of 60 rows \(the first is row 1; .*\): fill them, or remove these rows",
     ),
     "an infinite target": (
         table(y=numpy.where(EACH_SEVENTH, numpy.inf, A)),
@@ -144,6 +144,18 @@ REJECTED: dict[str, tuple[pandas.DataFrame | str, tuple[Any, ...], dict[str, Any
         (),
         {},
         r"text among the numbers of column city \('unknown'\): leave the cells empty, or correct them",
+    ),
+    "numbers with decimal commas": (
+        table(a=[f"{number:.3f}".replace(".", ",") for number in A]),
+        (),
+        {},
+        "numbers with commas in column a: write 1234.5 for 1,234.5 and for 1234,5",
+    ),
+    "numbers with commas for thousands, some of them": (
+        table(a=[f"{number:,}" for number in range(970, 970 + ROWS)]),
+        (),
+        {},
+        "numbers with commas in column a",
     ),
     "dates in a feature": (
         table(day=pandas.date_range("2024-01-01", periods=ROWS)),
@@ -315,6 +327,18 @@ def test_a_recorded_metric_that_cannot_be_computed_is_left_out_and_told_once(
         run = make_run(tmp_path, point={"max_depth": 2}, parameters=OF_STEP["DecisionTreeClassifier"])
         assert set(checked(run)) == {"accuracy"}
     assert [entry["reason"] for entry in logs] == ["roc_auc cannot be computed: multi_class must be in ('ovo', 'ovr')"]
+
+
+def test_a_file_of_another_encoding_is_told(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_bytes("a,größe,y\n1,2,0\n".encode("latin-1"))
+    with pytest.raises(ObjectiveRejected, match=r"is not UTF-8 .*: save it as UTF-8"):
+        model(tmp_path / "table.csv").check()
+
+
+def test_a_file_of_another_name_is_told(tmp_path: Path) -> None:
+    table().to_csv(tmp_path / "Table.csv", index=False)
+    with pytest.raises(ObjectiveRejected, match=r"cannot be read .*; did you mean Table\.csv"):
+        model(tmp_path / "table.csv").check()
 
 
 def test_columns_of_lists_in_a_parquet_file_are_told(tmp_path: Path) -> None:

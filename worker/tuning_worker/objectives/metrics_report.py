@@ -75,16 +75,16 @@ class MetricsReport:
                 self._printed[found[1]] = float(found[2])
                 return
             except ValueError:
-                self._note(found[1], found[1], line, f"{found[1]}=NUMBER")
+                self._keep_nearest(found[1], found[1], _printed(line, f"{found[1]}=NUMBER"))
         for name, value in _PAIR.findall(line[:_SEARCHED]):
             for metric in self._names:
-                self._note(name, metric, line, f"{metric}={value.replace(',', '.')}")
+                self._keep_nearest(metric, name, _printed(line, f"{metric}={value.replace(',', '.')}"))
 
-    def _note(self, name: str, metric: str, line: str, instead: str) -> None:
-        self._keep_nearest(metric, _likeness(name, metric), _printed(line, instead))
-
-    def _keep_nearest(self, metric: str, likeness: int, hint: str) -> None:
-        best = self._near.get(metric)
+    def _keep_nearest(self, metric: str, name: str, hint: str) -> None:
+        """Keep the hint if `name` is as like the metric's as the best so far; another metric's own name is not meant."""
+        if name in self._names and name != metric:
+            return
+        likeness, best = _likeness(name, metric), self._near.get(metric)
         if likeness and (best is None or likeness >= best.likeness):
             self._near[metric] = NearMiss(likeness, hint)
 
@@ -131,7 +131,7 @@ class MetricsReport:
                 self._look_deeper(metric, document, value, depth + 1)
             elif isinstance(value, int | float | str):
                 hint = f"in $TUNING_METRICS_FILE it wrote {_quoted(document)}: write {json.dumps({metric: value})}"
-                self._keep_nearest(metric, _likeness(name, metric), hint[:_HINT])
+                self._keep_nearest(metric, name, hint[:_HINT])
 
     def _misread(self, problem: str) -> None:
         if problem not in self.misread:

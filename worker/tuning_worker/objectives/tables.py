@@ -66,6 +66,8 @@ def _read(table: Table, *, is_csv: bool) -> pandas.DataFrame:
         frame = (pandas.read_csv if is_csv else pandas.read_parquet)(table.path)
     except pandas.errors.EmptyDataError as error:
         raise ObjectiveRejected(f"dataset: {table.path} is empty") from error
+    except UnicodeDecodeError as error:
+        raise ObjectiveRejected(f"dataset: {table.path} is not UTF-8 ({error}): save it as UTF-8") from error
     except Exception as error:
         beside = _files_beside(Path(table.path)) if isinstance(error, FileNotFoundError) else ""
         raise ObjectiveRejected(f"dataset: {table.path} cannot be read in the worker's pod: {error}{beside}") from error
@@ -148,8 +150,8 @@ def _problems(features: Any, target: Any, task: Task) -> Iterator[str]:
     missing = pandas.isna(values)
     if missing.any():
         yield (
-            f"the target has no value in {missing.sum()} of {rows} rows (the first is row {missing.argmax() + 1}): "
-            "fill them, or remove these rows"
+            f"the target has no value in {missing.sum()} of {rows} rows (the first is row {missing.argmax() + 1}; "
+            "NA, None and null count as none too): fill them, or remove these rows"
         )
     numeric = pandas.api.types.is_numeric_dtype(target)
     if numeric and not numpy.isfinite(values.astype(float)).all():
@@ -206,10 +208,13 @@ def why_not_fitted(features: Any) -> list[str]:
     frame = pandas.DataFrame(features)
     numeric = frame.select_dtypes(include=["number", "bool"])
     among_numbers = _texts_among_numbers(frame)
-    text = [str(name) for name in frame.columns if name not in numeric.columns and str(name) not in among_numbers]
+    commas = [name for name, column in _text_columns(frame) if _has_commas(column)]
+    explained = {*map(str, numeric.columns), *among_numbers, *commas}
+    text = [str(name) for name in frame.columns if str(name) not in explained]
     missing = [str(name) for name, column in frame.items() if column.isna().any()]
     infinite = [str(name) for name, column in numeric.items() if numpy.isinf(column.to_numpy(dtype=float)).any()]
     found = [
+        (commas, "numbers with commas", "write 1234.5 for 1,234.5 and for 1234,5"),
         (text, "no numbers", "encode them in a step before, as sklearn.preprocessing.OrdinalEncoder does"),
         (missing, "rows without a value", "fill them in a step before, as sklearn.impute.SimpleImputer does"),
         (infinite, "infinite values", "correct or remove these rows"),
@@ -241,9 +246,14 @@ def _texts_among_numbers(frame: pandas.DataFrame) -> dict[str, list[str]]:
     found = {}
     for name, column in _text_columns(frame):
         strange = pandas.to_numeric(column, errors="coerce").isna()
-        if strange.any() and strange.mean() < 0.5:
+        if strange.any() and strange.mean() < 0.5 and not _has_commas(column):
             found[name] = list(column[strange].unique())
     return found
+
+
+def _has_commas(column: Any) -> bool:
+    plain = pandas.to_numeric(column.str.replace(",", ""), errors="coerce")
+    return len(column) > 0 and bool(plain.notna().all()) and bool(column.str.contains(",").any())
 
 
 def _text_columns(frame: pandas.DataFrame) -> Iterator[tuple[str, Any]]:
