@@ -363,6 +363,18 @@ class TestLargeTables:
         with pytest.raises(ObjectiveRejected, match="rows without a value in column c"):
             check(frame)
 
+    def test_so_is_the_one_that_is_infinite(self, check: Callable[..., SklearnModel]) -> None:
+        frame = self.table()
+        frame.loc[40_000, "c"] = numpy.inf
+        with pytest.raises(ObjectiveRejected, match="infinite values in column c"):
+            check(frame)
+
+    def test_and_the_one_that_is_text(self, check: Callable[..., SklearnModel]) -> None:
+        frame = self.table().astype({"c": object})
+        frame.loc[40_000, "c"] = "n.d."
+        with pytest.raises(ObjectiveRejected, match=r"text among the numbers of column c \('n\.d\.'\)"):
+            check(frame)
+
     def test_numbers_as_categories_are_not_refused_for_want_of_rows(self, check: Callable[..., SklearnModel]) -> None:
         """Few rows hold few of them; all rows hold all."""
         codes = numpy.arange(self.ROWS) % 300

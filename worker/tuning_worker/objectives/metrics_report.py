@@ -81,7 +81,7 @@ class MetricsReport:
                 self._keep_nearest(metric, name, _printed(line, f"{metric}={value.replace(',', '.')}"))
 
     def _keep_nearest(self, metric: str, name: str, hint: str) -> None:
-        """Keep the hint if `name` is as like the metric's as the best so far; another metric's own name is not meant."""
+        """Keep the hint if `name` is nearest to the metric so far; the own name of another metric is not meant."""
         if name in self._names and name != metric:
             return
         likeness, best = _likeness(name, metric), self._near.get(metric)

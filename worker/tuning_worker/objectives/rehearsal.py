@@ -1,7 +1,7 @@
 """Chooses what to try before any trial: few rows and few points, which stand for all. Nothing here does I/O."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,7 +104,6 @@ def few_rows(fold: Fold, features: Any, target: Any, *, classifies: bool) -> Fol
 def _few(rows: Rows, features: Any, target: Any, classifies: bool) -> Rows:
     if len(rows) <= _FEW:
         return rows
-    part: Any = pandas.DataFrame(features).iloc[rows]
     chosen = numpy.zeros(len(rows), dtype=bool)
     if classifies:
         labels = pandas.Series(numpy.asarray(target)[rows])
@@ -112,19 +111,22 @@ def _few(rows: Rows, features: Any, target: Any, classifies: bool) -> Rows:
         chosen |= (places < max(_OF_EACH_CLASS, _FEW // labels.nunique())).to_numpy()
     else:
         chosen[numpy.linspace(0, len(rows) - 1, _FEW).astype(int)] = True
-    for place in _telling_places(part):
-        chosen[place] = True
+    frame = pandas.DataFrame(features)
+    for index in range(frame.shape[1]):  # column by column: a second table would take its room again
+        chosen[_telling_places(frame.iloc[:, index].iloc[rows])] = True
     return rows[chosen]
 
 
-def _telling_places(part: pandas.DataFrame) -> Iterator[Any]:
-    missing = part.isna().to_numpy()
-    yield missing.argmax(axis=0)[missing.any(axis=0)]
-    numbers = part.select_dtypes(include="number")
-    if numbers.shape[1]:
-        yield numpy.nan_to_num(numpy.abs(numbers.to_numpy(dtype=float)), nan=0.0, posinf=numpy.inf).argmax(axis=0)
-    for column in _texts(part):
-        yield numpy.flatnonzero(~column.duplicated().to_numpy())[:_TEXTS]
+def _telling_places(column: Any) -> Any:
+    """Where the column has no value, its largest number, or a text: those that are no numbers, then each once."""
+    missing = column.isna().to_numpy()
+    places = [missing.argmax()] if missing.any() else []
+    if pandas.api.types.is_numeric_dtype(column):
+        sizes = numpy.abs(column.to_numpy(dtype=float, na_value=numpy.nan))
+        return places if missing.all() else [*places, numpy.nanargmax(sizes)]
+    texts = column.astype(str)
+    odd = pandas.to_numeric(texts, errors="coerce").isna().to_numpy() & ~missing
+    return [*places, *numpy.flatnonzero(odd)[:1], *numpy.flatnonzero(~texts.duplicated().to_numpy())[:_TEXTS]]
 
 
 def _texts(features: Any) -> list[Any]:

@@ -35,8 +35,6 @@ log = structlog.get_logger()
 _LATENCY_SAMPLES = 20
 _USUAL_OF_CLASSES = ("accuracy", "balanced_accuracy", "f1_macro")
 _USUAL_OF_NUMBERS = ("r2", "neg_root_mean_squared_error", "neg_mean_absolute_error")
-
-
 _QUOTED = 300  # characters of another library's error
 
 
