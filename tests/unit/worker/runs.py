@@ -66,7 +66,8 @@ def assert_gone(pid: int) -> None:
     for _ in range(100):
         try:
             os.kill(pid, 0)
-            if "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
+            ended_threads = len(os.listdir(f"/proc/{pid}/task")) <= 1
+            if "State:\tZ" in Path(f"/proc/{pid}/status").read_text() and ended_threads:
                 return
         except (ProcessLookupError, FileNotFoundError):
             return

@@ -27,6 +27,15 @@ open(sys.argv[1], "w").write(str(os.getpid()))
 open(sys.argv[1] + ".ready", "w")
 time.sleep(600)
 """
+HEADLESS = """
+import ctypes, os, sys, threading, time
+def work():
+    while "State:\\tZ" not in open("/proc/self/status").read(): time.sleep(0.01)
+    open(sys.argv[1], "w").write(str(os.getpid()))
+    time.sleep(600)
+threading.Thread(target=work).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
 LEFT_BEHIND = {
     "a child in the background": "sleep 600 & echo $! > {pid}",
     "a child that nohup shields": "nohup sleep 600 & echo $! > {pid}",
@@ -34,6 +43,7 @@ LEFT_BEHIND = {
     "a session of its own that holds the output": "(setsid sh -c 'echo $$ > {pid}; exec sleep 600' &)",
     "a session without the output": "(setsid sh -c 'echo $$ > {pid}; exec sleep 600' > /dev/null 2>&1 &)",
     "a daemon that forked twice": "{python} -c '{daemon}' {pid}",
+    "a daemon whose first thread has ended": "(setsid {python} -c '{headless}' {pid} &)",
     "a daemon with an empty environment": "(env -i setsid sh -c 'echo $$ > {pid}; exec sleep 600' &)",
     "a grandchild of a child that lives": "setsid sh -c 'sleep 600 & echo $! > {pid}; wait' &",
 }
@@ -46,7 +56,7 @@ def wait_for(path: Path) -> str:
 @pytest.mark.parametrize("kind", LEFT_BEHIND)
 def test_what_a_command_left_behind_is_ended_and_not_waited_for(tmp_path: Path, kind: str) -> None:
     pid = tmp_path / "pid"
-    left = LEFT_BEHIND[kind].format(pid=pid, python=sys.executable, daemon=DAEMON.strip().replace("'", '"'))
+    left = LEFT_BEHIND[kind].format(pid=pid, python=sys.executable, daemon=DAEMON.strip(), headless=HEADLESS.strip())
     assert run_script(tmp_path, f"echo accuracy=0.9; {left}\n{wait_for(pid)}") == {"accuracy": 0.9}
     assert_gone(int(pid.read_text()))
 
