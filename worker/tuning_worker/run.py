@@ -1,7 +1,9 @@
 """One trial as an objective sees it: its parameters, its seed, where to report, and how it is interrupted."""
 
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -28,6 +30,8 @@ class TrialRun:
     trial: optuna.Trial
     round: ResolvedRound
     checkpoints: Path
+    notes: list[str] = field(default_factory=list)
+    """What the objective knows of metrics that it could not report; told when the trial fails for want of them."""
 
     @property
     def seed(self) -> int:
@@ -40,9 +44,26 @@ class TrialRun:
 
     @property
     def checkpoint_folder(self) -> Path:
-        folder = self.checkpoints / self.round.uid / f"r{self.round.number}" / f"trial-{self.trial.number}"
+        """Holds what the trial goes on from when it is put back."""
+        folder = self._checkpoint_path
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @property
+    def ran_before(self) -> bool:
+        """Whether an earlier run of the trial, which did not end it, was on this machine."""
+        return self._checkpoint_path.exists()
+
+    def discard_checkpoints(self) -> None:
+        """The trial has ended for good: nobody will go on from its folder."""
+        shutil.rmtree(self._checkpoint_path, ignore_errors=True)
+        for folder in (self._checkpoint_path.parent, self._checkpoint_path.parent.parent):
+            with suppress(OSError):  # other trials have theirs in it
+                folder.rmdir()
+
+    @property
+    def _checkpoint_path(self) -> Path:
+        return self.checkpoints / self.round.uid / f"r{self.round.number}" / f"trial-{self.trial.number}"
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
         """An intermediate report; raises TrialPruned when the pruner sees no hope.

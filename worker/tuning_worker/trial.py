@@ -2,8 +2,9 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
 import structlog
@@ -20,12 +21,14 @@ from tuning_study.seeds import trial_seed
 from tuning_study.spec import TuningStudySpec
 from tuning_study.strategy import Samplers, build_pruner, phase_at
 from tuning_worker.exceptions import TrialFailed, TrialInterrupted
+from tuning_worker.hints import near_names
 from tuning_worker.pulse import Pulse
 from tuning_worker.run import Objective, TrialRun
 from tuning_worker.settings import Settings
 
 log = structlog.get_logger()
 _FAILURE_LENGTH = 2000
+_QUOTED = 100  # characters of a value that is no number
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,11 @@ def run_trial(bench: Bench, claimed: Claimed) -> None:
     study._thread_local.cached_all_trials = None  # as Study.ask does: what others finished counts from now on
     study._thread_local.in_optimize_loop = True  # lets the objective call study.stop()
     trial = optuna.Trial(study, claimed.trial_id)
+    run = TrialRun(trial, resolved, bench.settings.checkpoints)
     try:
         with bench.pulse.trial():
-            metrics = _call(bench.objective, TrialRun(trial, resolved, bench.settings.checkpoints))
-        _complete(bench, trial, check_metrics(resolved.spec, metrics))
+            metrics = _call(bench.objective, run)
+        _complete(bench, trial, check_metrics(resolved.spec, metrics, run.notes))
     except optuna.TrialPruned:
         _tell(bench, trial, TrialState.PRUNED)
     except TrialInterrupted as interrupted:
@@ -108,24 +112,39 @@ def exit_message(asked: SystemExit) -> str:
     return f"the objective ended its process: {asked.code}"
 
 
-def check_metrics(spec: TuningStudySpec, metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics that the study declares, as numbers. Raises TrialFailed for a needed one that is not there."""
+def check_metrics(spec: TuningStudySpec, metrics: Mapping[str, Any], notes: Sequence[str] = ()) -> dict[str, float]:
+    """The metrics that the study declares, as numbers; a recorded one that is no number is left out.
+
+    Raises TrialFailed for an objective or constrained metric that is missing, no number or NaN. `notes` are what the
+    objective knows of the reason.
+    """
     needed = {metric.name for metric in spec.objectives} | {constraint.metric for constraint in spec.constraints}
     missing = sorted(needed - set(metrics))
     if missing:
-        reported = ", ".join(sorted(map(str, metrics))) or "nothing"
-        raise TrialFailed(f"the objective did not report {', '.join(missing)}; it reported {reported}")
+        raise TrialFailed(_not_reported(missing, metrics, notes))
     numbers: dict[str, float] = {}
     for metric in spec.metrics:
         if metric.name not in metrics:
             continue
         try:
             numbers[metric.name] = float(metrics[metric.name])
-        except (TypeError, ValueError) as error:
-            raise TrialFailed(f"{metric.name} is {metrics[metric.name]!r}, not a number") from error
+        except Exception as error:  # of a type of the objective's own
+            problem = f"{metric.name} is {repr(metrics[metric.name])[:_QUOTED]}, not a number"
+            if metric.name in needed:
+                raise TrialFailed(problem) from error
+            log.warning("a recorded metric is left out", reason=problem)
+            continue
         if metric.name in needed and math.isnan(numbers[metric.name]):
             raise TrialFailed(f"{metric.name} is NaN")
     return numbers
+
+
+def _not_reported(missing: Sequence[str], metrics: Mapping[str, Any], notes: Sequence[str]) -> str:
+    reported = sorted(map(str, metrics))
+    others = [name for name in reported if name not in missing]
+    meant = [f"{other} may be {name}" for name in missing for other in near_names(name, others, most=1)]
+    said = f"the objective did not report {', '.join(missing)}; it reported {', '.join(reported) or 'nothing'}"
+    return "; ".join([said, *meant, *notes])
 
 
 def _complete(bench: Bench, trial: optuna.Trial, metrics: dict[str, float]) -> None:
@@ -158,6 +177,7 @@ def _tell(
         _tell_with_warning(bench.study, trial, values, state)  # Study.tell would read the trial again, and copy it
     except ValueError as error:  # Optuna's word for a trial that was put back meanwhile
         raise ClaimLost(str(error)) from error
+    TrialRun(trial, bench.settings.round, bench.settings.checkpoints).discard_checkpoints()
     log.info(
         "trial ended", trial=trial.number, state=state.name, values=values, **({"reason": reason} if reason else {})
     )

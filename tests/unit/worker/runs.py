@@ -1,14 +1,20 @@
 """Trials as an objective sees them, without a store."""
 
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import optuna
+import pytest
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
-from builders import make_round
+from builders import MAXIMIZE, MINIMIZE, make_round, make_spec, real
+from tuning_worker.objectives.command import Command
 from tuning_worker.run import TrialRun
+from tuning_worker.trial import check_metrics
 
 
 class PrunesFrom(BasePruner):
@@ -29,3 +35,42 @@ def make_run(
     if point:
         study.enqueue_trial(point)
     return TrialRun(study.ask(), make_round(**fields), folder / "checkpoints")
+
+
+def run_script(folder: Path, script: str, *, args: list[str] | None = None, **more: Any) -> dict[str, float]:
+    """What a trial of this shell script reports; the script's $1, $2 … are `args`."""
+    trial, objective = make_script_run(folder, script, args=args, **more)
+    return dict(objective(trial))
+
+
+def complete_script(folder: Path, script: str, *, args: list[str] | None = None, **more: Any) -> dict[str, float]:
+    """The metrics that a trial of this shell script completes with. Raises TrialFailed as its end would."""
+    trial, objective = make_script_run(folder, script, args=args, **more)
+    return check_metrics(trial.round.spec, objective(trial), trial.notes)
+
+
+def make_script_run(
+    folder: Path, script: str, *, args: list[str] | None = None, **more: Any
+) -> tuple[TrialRun, Command]:
+    fields = {"metrics": [MAXIMIZE, MINIMIZE], "parameters": [real()]} | more.pop("fields", {})
+    objective = {"command": {"command": ["sh", "-c", script, "sh"], "args": args or []}}
+    spec = make_spec(objective=objective, **fields)
+    assert spec.objective.command is not None
+    trial = make_run(folder, **({"point": {"x": 0.5}, "objective": objective} | fields | more))
+    return trial, Command(spec.objective.command, spec)
+
+
+def assert_gone(pid: int) -> None:
+    """The process has ended; whether somebody has read its exit code yet is not ours."""
+    ended = threading.Event()
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+            ended_threads = len(os.listdir(f"/proc/{pid}/task")) <= 1
+            if "State:\tZ" in Path(f"/proc/{pid}/status").read_text() and ended_threads:
+                return
+        except (ProcessLookupError, FileNotFoundError):
+            return
+        ended.wait(0.05)
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail(f"process {pid} was left behind")

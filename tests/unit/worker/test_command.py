@@ -1,10 +1,6 @@
 """The command contract, with real processes."""
 
 import json
-import os
-import signal
-import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import MAXIMIZE, MINIMIZE, choice, make_spec, real, when, whole
-from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
-from tuning_worker.objectives.command import Command, MetricsReport, arguments, as_text
+from tuning_worker.exceptions import TrialFailed
+from tuning_worker.objectives.command import Command, arguments, as_text
 
-from .runs import PrunesFrom, make_run
+from .runs import PrunesFrom, assert_gone, make_run
+from .runs import run_script as run
 
 METRICS = [MAXIMIZE, MINIMIZE]
+RECORDED = {"name": "loss"}
 SPACE = [real("x"), choice("kernel", ["rbf", "poly"]), whole("degree", 2, 5, **when("kernel", "poly"))]
 REPORT = 'echo "$1" >> "$TUNING_METRICS_FILE"'
-
-
-def run(folder: Path, script: str, *, args: list[str] | None = None, **more: Any) -> dict[str, float]:
-    """What a trial of this shell script reports; the script's $1, $2 … are `args`."""
-    fields = {"metrics": METRICS, "parameters": [real()]} | more.pop("fields", {})
-    objective = {"command": {"command": ["sh", "-c", script, "sh"], "args": args or []}}
-    spec = make_spec(objective=objective, **fields)
-    assert spec.objective.command is not None
-    trial = make_run(folder, **({"point": {"x": 0.5}, "objective": objective} | fields | more))
-    return dict(Command(spec.objective.command, spec)(trial))
 
 
 class TestReporting:
@@ -120,11 +108,6 @@ class TestTheEnd:
     ) -> None:
         with pytest.raises(TrialFailed, match=message):
             run(tmp_path, script)
-
-    def test_a_process_left_behind_is_ended_and_not_waited_for(self, tmp_path: Path) -> None:
-        script = f"echo accuracy=0.5; sleep 300 & echo $! > {tmp_path}/left"
-        assert run(tmp_path, script) == {"accuracy": 0.5}
-        assert_gone(int((tmp_path / "left").read_text()))
 
     def test_a_pruned_trial_gets_sigterm_and_time_to_clean_up(self, tmp_path: Path) -> None:
         script = f"""
@@ -234,58 +217,3 @@ class TestArguments:
     )
     def test_a_string_is_itself_and_all_else_is_json(self, value: Any, text: str) -> None:
         assert as_text(value) == text
-
-
-class TestTheProgram:
-    def command(self, program: str) -> Command:
-        spec = make_spec(objective={"command": {"command": [program]}})
-        assert spec.objective.command is not None
-        return Command(spec.objective.command, spec)
-
-    @pytest.mark.parametrize("program", ["sh", sys.executable])
-    def test_that_is_there_is_accepted(self, program: str) -> None:
-        self.command(program).check()
-
-    @pytest.mark.parametrize("program", ["no-such-program", "/nowhere/train"])
-    def test_that_is_not_there_rejects_the_study(self, program: str) -> None:
-        with pytest.raises(ObjectiveRejected, match=f"'{program}' is not an executable in the worker's image"):
-            self.command(program).check()
-
-
-@given(st.text(max_size=40) | st.binary(max_size=40).map(lambda raw: raw.decode(errors="replace")))
-def test_no_line_can_break_the_reader(line: str) -> None:
-    report = MetricsReport(["accuracy"])
-    report.read_json(line)
-    report.read_printed(line)
-    assert set(report.final) <= {"accuracy"}
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        '{"accuracy": 1, "step": "x"}',
-        '{"accuracy": 1, "step": 1e999}',
-        '{"accuracy": {}}',
-        "[" * 100_000,
-        '{"accuracy": ' + "9" * 5000 + "}",
-    ],
-)
-def test_a_line_that_is_misread_is_remembered_and_reports_nothing(line: str) -> None:
-    report = MetricsReport(["accuracy"])
-    assert report.read_json(line) is None
-    assert (report.final, list(report.misread)) == ({}, [line[:200]])
-
-
-def assert_gone(pid: int) -> None:
-    """The process has ended; whether somebody has read its exit code yet is not ours."""
-    ended = threading.Event()
-    for _ in range(100):
-        try:
-            os.kill(pid, 0)
-            if "State:\tZ" in Path(f"/proc/{pid}/status").read_text():
-                return
-        except (ProcessLookupError, FileNotFoundError):
-            return
-        ended.wait(0.05)
-    os.kill(pid, signal.SIGKILL)
-    pytest.fail(f"process {pid} was left behind")

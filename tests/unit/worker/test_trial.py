@@ -1,13 +1,23 @@
-"""Which reported metrics make a trial complete."""
+"""Which reported metrics make a trial complete, and what stays of it."""
 
 import math
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
+from structlog.testing import capture_logs
 
-from builders import MAXIMIZE, MINIMIZE, make_spec
-from tuning_worker.exceptions import TrialFailed
-from tuning_worker.trial import check_metrics
+from builders import MAXIMIZE, MINIMIZE, make_round, make_spec
+from tuning_store.claims import Claimed
+from tuning_store.exceptions import ClaimLost
+from tuning_study.strategy import Samplers
+from tuning_worker.exceptions import TrialFailed, TrialInterrupted
+from tuning_worker.run import TrialRun
+from tuning_worker.settings import Settings
+from tuning_worker.trial import Bench, check_metrics, run_trial
 
 SPEC = make_spec(
     metrics=[MAXIMIZE, MINIMIZE, {"name": "size"}, {"name": "recorded"}], constraints=[{"metric": "size", "max": 9}]
@@ -39,13 +49,75 @@ def test_numbers_of_any_kind_are_taken() -> None:
         ({"accuracy": 1, "latencyMs": 2}, "did not report size"),
         ({**NEEDED, "accuracy": None}, "accuracy is None, not a number"),
         ({**NEEDED, "accuracy": "high"}, "accuracy is 'high', not a number"),
-        ({**NEEDED, "recorded": [1]}, r"recorded is \[1\], not a number"),
+        ({**NEEDED, "accuracy": 10**400}, "accuracy is 1000.*, not a number"),
+        ({**NEEDED, "size": "x" * 1000}, "size is 'xxx.{,100}, not a number"),
         ({**NEEDED, "size": math.nan}, "size is NaN"),
     ],
 )
 def test_a_trial_without_a_needed_metric_fails_and_says_which(reported: dict[str, Any], message: str) -> None:
     with pytest.raises(TrialFailed, match=message):
         check_metrics(SPEC, reported)
+
+
+class Broken:
+    """A tensor of several elements, say."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("only one element can be converted")
+
+
+@pytest.mark.parametrize("value", [None, "n/a", [1], {}, 10**400, 1j, Broken()])
+def test_a_recorded_metric_that_is_no_number_is_left_out_with_a_warning(value: Any) -> None:
+    with capture_logs() as logs:
+        assert check_metrics(SPEC, NEEDED | {"recorded": value}) == NEEDED
+    assert [(entry["log_level"], entry["reason"]) for entry in logs] == [
+        ("warning", f"recorded is {repr(value)[:100]}, not a number")
+    ]
+
+
+@pytest.mark.parametrize("name", ["Accuracy", "accuracy ", "val_accuracy"])
+def test_a_reported_name_that_is_near_a_missing_one_is_told(name: str) -> None:
+    with pytest.raises(TrialFailed, match=f"did not report accuracy, .*; {name} may be accuracy"):
+        check_metrics(SPEC, {name: 0.9})
+
+
+def test_what_the_objective_knows_of_the_reason_is_told() -> None:
+    with pytest.raises(TrialFailed, match=r"it reported nothing; it printed 'accuracy: 1'; and more$"):
+        check_metrics(SPEC, {}, notes=["it printed 'accuracy: 1'", "and more"])
+
+
+@pytest.mark.parametrize(
+    ("ends_with", "stays"),
+    [
+        (None, False),
+        (TrialFailed("no memory"), False),
+        (ValueError("no such thing"), False),
+        (optuna.TrialPruned(), False),
+        (TrialInterrupted("took too long", failure="took too long"), False),
+        (TrialInterrupted("the worker must stop"), True),
+        (ClaimLost("another worker has it"), True),
+    ],
+    ids=repr,
+)
+def test_the_checkpoints_of_a_trial_stay_while_it_may_go_on(
+    tmp_path: Path, ends_with: BaseException | None, stays: bool
+) -> None:
+    def objective(run: TrialRun) -> dict[str, float]:
+        (run.checkpoint_folder / "model").touch()
+        if ends_with is not None:
+            raise ends_with
+        return {"accuracy": 0.9}
+
+    study = optuna.create_study(direction="maximize")
+    trial = study.ask()
+    resolved = make_round()
+    settings = Settings(resolved, "", "worker", checkpoints=tmp_path)
+    store = SimpleNamespace(give_back=lambda _: None)
+    pulse = SimpleNamespace(trial=nullcontext)
+    bench = Bench(settings, store, study, Samplers(resolved.spec, 1), objective, pulse)  # type: ignore[arg-type]
+    run_trial(bench, Claimed(trial._trial_id, trial.number, taken=0, attempt=1))
+    assert bool(list(tmp_path.rglob("model"))) == stays
+    assert stays or list(tmp_path.iterdir()) == []
 
 
 def test_infinity_is_a_value() -> None:
