@@ -46,7 +46,9 @@ class TrialRun:
     def checkpoint_folder(self) -> Path:
         """Holds what the trial goes on from when it is put back."""
         folder = self._checkpoint_path
-        folder.mkdir(parents=True, exist_ok=True)
+        while not folder.is_dir():
+            with suppress(FileNotFoundError):  # another worker has just removed a folder above that was empty
+                folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @property
