@@ -1,9 +1,11 @@
 """The CustomResourceDefinition, from the models: structural schema, bounds, CEL rules, columns and subresources."""
 
+from datetime import timedelta
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from tuning_study.duration import format_duration
 from tuning_study.rules import Model, Rule
 from tuning_study.spec import GROUP, KIND, PLURAL, STUDY_RULES, VERSION, TuningStudySpec
 from tuning_study.status import TuningStudyStatus
@@ -83,13 +85,18 @@ def structural_schema(model: type[Model]) -> dict[str, Any]:
 
 
 class _WithRules(GenerateJsonSchema):
-    """Attaches each model's rules to its own schema."""
+    """Attaches each model's rules to its own schema, and writes defaults as a manifest would."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
     def model_schema(self, schema: Any) -> dict[str, Any]:
         generated = super().model_schema(schema)
-        rules = getattr(schema["cls"], "rules", ())
-        if rules:
-            generated["x-kubernetes-validations"] = _cel(rules)
+        rules: tuple[Rule, ...] = getattr(schema["cls"], "rules", ())
+        if told := _cel(rules):
+            generated["x-kubernetes-validations"] = told
+        if shapes := [rule.schema for rule in rules if rule.schema is not None]:
+            generated["allOf"] = shapes
         return generated
 
 
@@ -124,6 +131,8 @@ def _kept(key: str, value: Any) -> bool:
 
 
 def _field(key: str, value: Any, definitions: dict[str, Any]) -> Any:
+    if key == "allOf":  # of a rule, and structural already
+        return value
     if key == "properties":
         return {name: _structural(field, definitions) for name, field in value.items()}
     return _structural(value, definitions)

@@ -139,4 +139,8 @@ def test_a_request_that_is_suppressed_is_answered_too_and_leaves_the_clock() -> 
 def test_a_round_that_was_asked_for_has_its_own_budget(given: Any, retuned: bool, expected: dict[str, Any]) -> None:
     retune = Retune(budget=RetuneBudget.model_validate(given) if given else None)
     budget = Budget.model_validate({"trials": 100, "duration": "1h", "failedTrials": 3})
-    assert round_budget(budget, retune, retuned=retuned).manifest() == {**expected, "failedTrials": 3}
+    assert round_budget(budget, retune, retuned=retuned).manifest() == {
+        **expected,
+        "failedTrials": 3,
+        "startDeadline": "10m",
+    }
