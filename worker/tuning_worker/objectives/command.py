@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from tuning_study.space import Point
-from tuning_study.spec import CommandObjective, Scalar, TuningStudySpec
+from tuning_study.spec import CommandObjective, Scalar, TuningStudySpec, variable
 from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
 from tuning_worker.run import TrialRun
 
@@ -53,7 +53,7 @@ class Command:
         parameters.write_text(json.dumps(run.parameters))
         metrics.touch()
         process = subprocess.Popen(
-            [*self._objective.command, *arguments(self._objective.args, run.parameters, self._parameters)],
+            arguments([*self._objective.command, *self._objective.args], run.parameters, self._parameters),
             env=os.environ | self._environment(run, parameters, metrics),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -81,7 +81,7 @@ class Command:
 
     def _environment(self, run: TrialRun, parameters: Path, metrics: Path) -> dict[str, str]:
         return {
-            **{f"TUNING_PARAM_{_variable(name)}": as_text(value) for name, value in run.parameters.items()},
+            **{f"TUNING_PARAM_{variable(name)}": as_text(value) for name, value in run.parameters.items()},
             "TUNING_PARAMETERS_FILE": str(parameters),
             "TUNING_METRICS_FILE": str(metrics),
             "TUNING_TRIAL": str(run.trial.number),
@@ -203,7 +203,3 @@ def _exit_message(code: int, tail: Sequence[str]) -> str:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
     said = f"; its last lines: {' | '.join(tail)}" if tail else ""
     return f"the command {how}{said}"
-
-
-def _variable(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
