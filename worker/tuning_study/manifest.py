@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 
 from tuning_study.crd import structural_schema
 from tuning_study.documents import read_documents
 from tuning_study.exceptions import InvalidStudy
+from tuning_study.options import PRUNERS, SAMPLERS
 from tuning_study.rules import AS_MANIFEST
 from tuning_study.space import check_space
 from tuning_study.spec import (
@@ -19,6 +22,8 @@ from tuning_study.spec import (
     NAME_LENGTH,
     STUDY_NAME_ADVICE,
     STUDY_NAME_PATTERN,
+    Pruner,
+    Sampler,
     TuningStudySpec,
 )
 from tuning_study.strategy import check_strategy
@@ -77,7 +82,7 @@ def read_spec(document: Any) -> TuningStudySpec:
     try:
         spec = TuningStudySpec.model_validate(document if document is not None else {}, **AS_MANIFEST)
     except ValidationError as error:
-        raise InvalidStudy([_sentence(problem) for problem in error.errors()]) from error
+        raise InvalidStudy([_sentence(problem, document) for problem in error.errors()]) from error
     problems = check_space(spec.parameters)
     if not problems:
         problems = check_strategy(spec)
@@ -122,11 +127,11 @@ def _shown(value: Any) -> str:
         return f"a {type(value).__name__} too large to show"
 
 
-def _sentence(problem: Any) -> str:
+def _sentence(problem: Any, document: Any) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem["loc"])
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        message = f"no such field; {_hint(problem['loc'])}"
+        message = _no_such(problem["loc"], document)
     elif problem["type"] == "missing":
         message = "required, and missing"
     elif expected := _EXPECTED.get(problem["type"]):
@@ -138,13 +143,29 @@ def _sentence(problem: Any) -> str:
     return f"spec{place}: {message}"[:_LONGEST]
 
 
-def _hint(place: Sequence[str | int]) -> str:
-    """What could have been meant by the last part of `place`."""
-    node: Any = _schema()
-    for part in place[:-1]:
-        node = node["items"] if isinstance(part, int) else node["properties"][part]
-    close = get_close_matches(str(place[-1]), node["properties"], n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(node['properties'])}"
+def _no_such(place: Sequence[str | int], document: Any) -> str:
+    """What could have been meant by the last part of `place`, which no field is called."""
+    *path, name = place
+    fields = _fields(path)
+    message = f"no such field; there are {', '.join(fields)}"
+    if path and path[-1] == "options":
+        part = reduce(getitem, path[:-1], document)
+        kind = part.get("type") or (Sampler() if path[-2] == "sampler" else Pruner()).type
+        fields = [to_camel(option) for option in {**SAMPLERS, **PRUNERS}.get(str(kind), ())]
+        message = f"{kind} has no option {name!r}; it knows {', '.join(fields) or 'none'}"
+    elif close := get_close_matches(str(name), fields, n=1):
+        message = f"no such field; did you mean {close[0]}?"
+    return message
+
+
+def _fields(path: Sequence[str | int]) -> list[str]:
+    """The names that the object at `path` may have."""
+    return list(reduce(_inside, path, _schema())["properties"])
+
+
+def _inside(node: dict[str, Any], part: str | int) -> dict[str, Any]:
+    found: dict[str, Any] = node["items"] if isinstance(part, int) else node["properties"][part]
+    return found
 
 
 @cache

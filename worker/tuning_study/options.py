@@ -7,7 +7,7 @@ no option.
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from tuning_study.rules import Model, Rule
@@ -34,7 +34,13 @@ Resource = Annotated[
 ]
 
 
-class SamplerOptions(Model):
+class Options(Model):
+    """The API server checks those it knows; of one that is none the operator says which there are."""
+
+    model_config = ConfigDict(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+
+
+class SamplerOptions(Options):
     """Every option of any sampler; SAMPLERS says whose each is."""
 
     n_startup_trials: Count | None = None
@@ -66,7 +72,7 @@ class SamplerOptions(Model):
     )
 
 
-class PrunerOptions(Model):
+class PrunerOptions(Options):
     """Every option of any pruner; PRUNERS says whose each is."""
 
     percentile: Annotated[float, Field(ge=0, le=100)] | None = None
@@ -118,7 +124,7 @@ PRUNERS: Mapping[str, Sequence[str]] = {
 }
 
 
-def known_options(options: type[Model], table: Mapping[str, Sequence[str]]) -> tuple[Rule, ...]:
+def known_options(options: type[Options], table: Mapping[str, Sequence[str]]) -> tuple[Rule, ...]:
     """A rule for each type in `table`: of all `options` it has its own and no other."""
     return tuple(_only(kind, known, sorted(set(options.model_fields) - set(known))) for kind, known in table.items())
 
@@ -133,6 +139,6 @@ def _only(kind: str, known: Sequence[str], others: Sequence[str]) -> Rule:
     )
 
 
-def arguments(kind: str, options: Model, table: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def arguments(kind: str, options: Options, table: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The options that were given, as Optuna's arguments."""
     return {name: value for name in table[kind] if (value := getattr(options, name)) is not None}
