@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tuning_cli.history import History
     from tuning_cli.local import Outcome
     from tuning_cli.source import Where
+    from tuning_cli.studyfile import StudyFile
     from tuning_store.backup import Contents
     from tuning_store.storage import Store
 
@@ -84,7 +85,7 @@ def _options(
 
 @app.command(rich_help_panel="On this machine")
 def run(
-    file: Annotated[Path, typer.Argument(help="The study's manifest.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="The study's manifest; - reads standard input.", metavar="FILE")],
     workers: Annotated[int | None, typer.Option(min=1, max=1000, help="By default spec.workers.replicas.")] = None,
     storage: Annotated[
         str | None,
@@ -98,35 +99,36 @@ def run(
     """
     from rich.console import Console
 
-    from tuning_cli import local
+    from tuning_cli import local, studyfile
     from tuning_cli.display import display_for
 
     def tell(outcome: "Outcome", store: "Store") -> int:
         return _tell_outcome(outcome, store, report, f"tuning {shlex.join(sys.argv[1:])}")
 
+    study = studyfile.read(file)
+    _warn(study)
     display = display_for(Console())
-    raise typer.Exit(local.start(file, display=display, workers=workers, storage=storage, then=tell))
+    raise typer.Exit(local.start(study, display=display, workers=workers, storage=storage, then=tell))
 
 
 @app.command(rich_help_panel="On this machine")
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="Manifests of studies.", metavar="FILE...")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Manifests of studies; - reads standard input.", metavar="FILE...")
+    ],
 ) -> None:
     """Check manifests as the API server and the operator would, and warn of what is seldom wise."""
     from tuning_cli import studyfile
-    from tuning_study.advice import advice
 
     failed = False
     for file in files:
         try:
-            study = studyfile.read(file)
-            print(f"{file}: {study.name} is valid")
-            sentences = [f"spec.{sentence}" for sentence in advice(study.spec)]
-            for warning in studyfile.located(file, file.read_text(encoding="utf-8"), sentences):
-                print(f"warning: {warning}", file=sys.stderr)
+            for study in studyfile.read_all(file):
+                print(f"{file}: {study.name} is valid")
+                _warn(study)
         except WrongUse as error:
             failed = True
-            print(error, file=sys.stderr)
+            print(visible(str(error)), file=sys.stderr)
     raise typer.Exit(2 if failed else 0)
 
 
@@ -377,6 +379,11 @@ def restore(
     from tuning_cli import copies
 
     print(f"restored {_contents(copies.restore(file, _where(namespace, context, local, storage)))}")
+
+
+def _warn(study: "StudyFile") -> None:
+    for warning in study.warnings:
+        print(visible(f"warning: {warning}"), file=sys.stderr)
 
 
 def _store(namespace: str | None, context: str | None, local: bool, storage: str | None) -> "Where":

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
-from tuning_cli import database, studyfile
+from tuning_cli import database
 from tuning_cli.database import Database
 from tuning_cli.display import Display
 from tuning_cli.history import LOCAL
@@ -136,7 +137,7 @@ def run(
     supervisor = Supervisor(
         {name: identity.worker(name) for name in worker_names(workers)},
         environment(
-            os.environ | plain_env(study.spec),
+            os.environ | plain_env(study.spec) | code_folder(folder, study, resolved),
             round_file=write_round(folder, resolved),
             store_url=found.url,
             search=study.path.resolve().parent,
@@ -180,6 +181,18 @@ def write_round(folder: Path, resolved: ResolvedRound) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(resolved.manifest(), indent=2))
     return path.resolve()
+
+
+def code_folder(folder: Path, study: StudyFile, resolved: ResolvedRound) -> dict[str, str]:
+    """The files of the study's ConfigMap in a folder, and what tells workers of it."""
+    if not study.code:
+        return {}
+    path = folder / "code" / f"{resolved.name}-{resolved.uid}"
+    shutil.rmtree(path, ignore_errors=True)  # of an earlier run, whose ConfigMap may have held other files
+    path.mkdir(parents=True)
+    for name, content in study.code.items():
+        (path / name).write_bytes(content)
+    return {"TUNING_CODE_DIR": str(path.resolve())}
 
 
 def plain_env(spec: TuningStudySpec) -> dict[str, str]:
@@ -412,7 +425,7 @@ def doing(*, alive: bool, restarting: bool, trial: RunningTrial | None, begun: b
 
 
 def start(
-    path: Path,
+    study: StudyFile,
     *,
     display: Display,
     workers: int | None,
@@ -420,8 +433,7 @@ def start(
     then: Callable[[Outcome, Store], int],
     folder: Path = database.FOLDER,
 ) -> int:
-    """Run the study in `path`; `then` tells how it went, while the store is still open."""
-    study = studyfile.read(path)
+    """Run the study; `then` tells how it went, while the store is still open."""
     number = workers or study.spec.workers.replicas
     if storage is not None:
         database.checked(storage)

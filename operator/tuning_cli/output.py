@@ -37,8 +37,19 @@ def visible(text: str) -> str:
 
 def as_yaml(data: Any, *, ascii_only: bool = False) -> str:
     from ruamel.yaml import YAML
+    from ruamel.yaml.representer import SafeRepresenter
 
+    from tuning_study.documents import is_text
+
+    class Representer(SafeRepresenter):
+        """Quotes text that kubectl and other readers of YAML 1.1 would take for something else."""
+
+        def represent_str(self, data: str) -> Any:
+            return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if is_text(data) else '"')
+
+    Representer.add_representer(str, Representer.represent_str)
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = Representer
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.allow_unicode = not ascii_only

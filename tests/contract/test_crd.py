@@ -4,6 +4,7 @@ A wrong manifest is refused by the API server and by our own models alike, so th
 log. What CEL cannot see is refused by the models alone, which the operator tells in the Accepted condition.
 """
 
+import copy
 import json
 import ssl
 import urllib.error
@@ -12,18 +13,30 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 
 from builders import MAXIMIZE, MINIMIZE, choice, make_manifest_spec, make_study, real, when, whole
 from integration.harness import ControlPlane, Kube
 from tuning_study.crd import build_crd
 from tuning_study.exceptions import InvalidStudy
-from tuning_study.manifest import read_study
+from tuning_study.manifest import parse_yaml, read_study
+from tuning_study.options import PRUNERS, SAMPLERS, PrunerOptions, SamplerOptions
 
 Object = dict[str, Any]
 SKLEARN = {"sklearn": {"steps": [{"class": "sklearn.svm.SVC"}], "dataset": {"load": "digits"}}}
 COMMAND = {"command": {"command": ["python", "train.py"]}}
 PYTHON = {"python": {"function": "package.module:function"}}
 GRID = {"sampler": {"type": "Grid"}}
+
+
+def sampled(kind: str, **options: Any) -> Object:
+    return make_study(strategy={"sampler": {"type": kind, "options": options}})
+
+
+def pruned(kind: str, **options: Any) -> Object:
+    return make_study(strategy={"pruner": {"type": kind, "options": options}})
 
 
 class Server:
@@ -74,7 +87,7 @@ def established(control_plane: ControlPlane) -> Iterator[Object]:
     admin.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(control_plane: ControlPlane, established: Object) -> Server:
     return Server(control_plane, "default")
 
@@ -109,6 +122,23 @@ def test_the_server_keeps_every_field_of_the_generated_crd(control_plane: Contro
     context = ssl.create_default_context(cafile=str(control_plane.ca))
     with urllib.request.urlopen(request, timeout=30, context=context) as answer:
         assert json.load(answer)["kind"] == "CustomResourceDefinition"
+
+
+def every_option() -> Iterator[tuple[str, Object]]:
+    """A strategy for each sampler and pruner with all of its options that can stand together."""
+    some = {"int": 4, "float": 0.5, "bool": True, "qmcType": "halton", "minResource": 1, "maxResource": 9}
+    alone = {"withMargin", "lrAdapt"}
+    for part, table, options in (("sampler", SAMPLERS, SamplerOptions), ("pruner", PRUNERS, PrunerOptions)):
+        for kind, known in table.items():
+            names = [name for name in map(to_camel, known) if name not in alone]
+            types = {to_camel(name): str(field.annotation) for name, field in options.model_fields.items()}
+            given = {name: some.get(name) or next(v for k, v in some.items() if k in types[name]) for name in names}
+            yield (
+                kind,
+                make_manifest_spec(
+                    parameters=[whole()], budget={"trials": 5}, strategy={part: {"type": kind, "options": given}}
+                ),
+            )
 
 
 WHOLE: Object = {
@@ -170,6 +200,23 @@ RIGHT: dict[str, Object] = {
     "a grid with steps": make_manifest_spec(parameters=[real(step=0.5), whole(), choice()], strategy=GRID),
     "a single value": make_manifest_spec(parameters=[real("x", 1, 1), whole("n", 2, 2)]),
     "four objectives": make_manifest_spec(metrics=[{"name": n, "direction": "Minimize"} for n in "abcd"]),
+    **{f"all options of {kind}": strategy for kind, strategy in every_option()},
+    "null for what may be left out": make_manifest_spec()
+    | {"seed": None, "strategy": None, "constraints": None, "workers": {"replicas": None}},
+    "constraints that meet": make_manifest_spec(
+        constraints=[{"metric": "accuracy", "min": 0.5}, {"metric": "accuracy", "max": 0.5}]
+    ),
+    "the widest numbers": make_manifest_spec(
+        parameters=[
+            real("a", -1e100, 1e100),
+            real("b", 1e-300, 1e100, scale="Log"),
+            whole("c", -(2**53), 2**53),
+            whole("d", 1, 2**53, scale="Log"),
+            real("e", 0.1, 0.3, step=0.2),
+            real("f", 0, 1, step=2**-53),
+        ]
+    ),
+    "the longest durations": make_manifest_spec(budget={"duration": "99999h" * 5, "startDeadline": "0.001s"}),
     "a pruner that is none for two objectives": make_manifest_spec(
         metrics=[MAXIMIZE, MINIMIZE], strategy={"pruner": {"type": "None"}}
     ),
@@ -282,6 +329,133 @@ BOTH: dict[str, tuple[Object, str]] = {
     "a function without a module": (make_study(objective={"python": {"function": "f"}}), "spec.objective.python"),
     "an unknown trigger": (make_study(retune={"triggers": ["Moon"]}), "spec.retune.triggers[0]"),
     "a seed below 0": (make_study(seed=-1), "spec.seed"),
+    "an option of another sampler": (sampled("GP", nEiCandidates=9), "of the options GP knows nStartupTrials only"),
+    "an option of a grid": (
+        make_study(parameters=[whole()], strategy={"sampler": {"type": "Grid", "options": {"scramble": True}}}),
+        "Grid has no options: leave them out",
+    ),
+    "an option of another pruner": (pruned("Median", percentile=9), "of the options Median knows nStartupTrials, "),
+    "a number of trials below 0": (sampled("TPE", nStartupTrials=-1), "sampler.options.nStartupTrials"),
+    "a number of trials as text": (sampled("TPE", nStartupTrials="10"), "sampler.options.nStartupTrials"),
+    "a number of trials with a fraction": (sampled("GP", nStartupTrials=1.5), "sampler.options.nStartupTrials"),
+    "a switch as text": (sampled("TPE", multivariate="false"), "sampler.options.multivariate"),
+    "a switch as a number": (sampled("QMC", scramble=1), "sampler.options.scramble"),
+    "an unknown sequence": (sampled("QMC", qmcType="sobal"), "sampler.options.qmcType"),
+    "a population of one": (sampled("NSGAII", populationSize=1), "sampler.options.populationSize"),
+    "a probability above 1": (sampled("NSGAIII", mutationProb=1.1), "sampler.options.mutationProb"),
+    "a step size of 0": (sampled("CmaEs", sigma0=0), "sampler.options.sigma0"),
+    "two kinds of CMA-ES": (
+        sampled("CmaEs", withMargin=True, lrAdapt=True),
+        "only one of useSeparableCma, withMargin and lrAdapt can be true",
+    ),
+    "a phase's option": (
+        make_study(
+            strategy={
+                "phases": [{"name": "a", "trials": 1, "pruner": {"type": "Median", "options": {"nMinTrials": 0}}}]
+            }
+        ),
+        "spec.strategy.phases[0].pruner.options.nMinTrials",
+    ),
+    "a percentile above 100": (pruned("Percentile", percentile=150), "pruner.options.percentile"),
+    "no interval": (pruned("Median", intervalSteps=0), "pruner.options.intervalSteps"),
+    "no resource": (pruned("Hyperband", minResource=0), "pruner.options.minResource"),
+    "a resource in words": (pruned("Hyperband", maxResource="all"), "pruner.options.maxResource"),
+    "a resource that is true": (pruned("Hyperband", maxResource=True), "pruner.options.maxResource"),
+    "resources that cross": (
+        pruned("Hyperband", minResource=9, maxResource=3),
+        "minResource must not be larger than maxResource: swap them",
+    ),
+    "the least resource of Hyperband left to it": (
+        pruned("Hyperband", minResource="auto"),
+        "Hyperband's minResource is a whole number",
+    ),
+    "a reduction that reduces nothing": (pruned("SuccessiveHalving", reductionFactor=1), "options.reductionFactor"),
+    "a bootstrap without a least resource": (
+        pruned("SuccessiveHalving", bootstrapCount=1),
+        "SuccessiveHalving with a bootstrapCount needs a number for minResource",
+    ),
+    "a bootstrap without a most resource": (
+        pruned("Hyperband", bootstrapCount=1, maxResource="auto"),
+        "Hyperband with a bootstrapCount needs a number for maxResource",
+    ),
+    "a name with a dot": (make_study("a.b"), "a study's name is also its workers' host name"),
+    "one variable for two parameters": (
+        make_study(objective=COMMAND, parameters=[real("lr"), real("LR")]),
+        "two parameters become one variable TUNING_PARAM_<NAME>",
+    ),
+    "one variable for a dot and a dash": (
+        make_study(objective=COMMAND, parameters=[real("a.b-c"), real("z"), real("A_b.c")]),
+        "two parameters become one variable TUNING_PARAM_<NAME>",
+    ),
+    "a metric called step": (
+        make_study(objective=COMMAND, metrics=[MAXIMIZE, {"name": "step"}]),
+        "a command's metrics file has the steps of intermediate reports under `step`",
+    ),
+    "one name for two steps": (
+        make_study(
+            objective={
+                "sklearn": {**SKLEARN["sklearn"], "steps": [{"class": "a.Scaler"}, {"class": "b.C", "name": "scaler"}]}
+            }
+        ),
+        "two steps have one name",
+    ),
+    "a step called verbose": (
+        make_study(objective={"sklearn": {**SKLEARN["sklearn"], "steps": [{"class": "a.B", "name": "verbose"}]}}),
+        "a step's name has no `__` and is none of memory, steps",
+    ),
+    "a step with two underscores": (
+        make_study(objective={"sklearn": {**SKLEARN["sklearn"], "steps": [{"class": "a.B", "name": "a__b"}]}}),
+        "a step's name has no `__`",
+    ),
+    "a condition on itself": (make_study(parameters=[real(step=0.5, **when("x", 1))]), "names its own parameter"),
+    "constraints that exclude each other": (
+        make_study(
+            metrics=[MAXIMIZE, MINIMIZE],
+            constraints=[
+                {"metric": "accuracy", "min": 0.9},
+                {"metric": "latencyMs", "max": 1},
+                {"metric": "accuracy", "max": 0.8},
+            ],
+        ),
+        "two constraints on one metric exclude each other",
+    ),
+    "a bound near the largest number": (make_study(parameters=[real(high=1.7e308)]), "min and max lie between"),
+    "a whole number beyond 2^53": (make_study(parameters=[whole(high=2**53 + 2)]), "an Int parameter lies between"),
+    "a whole number beyond int64": (make_study(parameters=[whole(low=-(10**30))]), "an Int parameter lies between"),
+    "a step larger than the range": (make_study(parameters=[whole(low=1, high=5, step=5)]), "the step is larger than"),
+    "a step too small to see": (make_study(parameters=[real(low=1, high=2, step=1e-17)]), "the step is so small"),
+    "a step too small beside its bounds": (
+        make_study(parameters=[real(low=1e17, high=1e17 + 4096, step=1)]),
+        "the step is so small",
+    ),
+    "no time": (make_study(budget={"duration": "0s"}), "0s leaves no time at all"),
+    "no time for a trial": (make_study(budget={"trials": 1, "trialDuration": "0h0.000m"}), "0s leaves no time at all"),
+    "no time to start": (make_study(budget={"trials": 1, "startDeadline": "0ms"}), "0s leaves no time at all"),
+    "no time for a later round": (make_study(retune={"budget": {"duration": "0s"}}), "0s leaves no time at all"),
+    "a duration beyond dates": (make_study(budget={"duration": "999999999h"}), "spec.budget.duration"),
+    "a duration finer than milliseconds": (make_study(budget={"trialDuration": "0.4ms"}), "spec.budget.trialDuration"),
+    "trials as text": (make_study(budget={"trials": "10"}), "spec.budget.trials"),
+    "a seed that is true": (make_study(seed=True), "spec.seed"),
+    "a bound that is text": (make_study(parameters=[real() | {"min": "0"}]), "spec.parameters[0].min"),
+    "a bound that is true": (make_study(parameters=[real() | {"max": True}]), "spec.parameters[0].max"),
+    "a switch that is text": (make_study(suspend="yes"), "spec.suspend"),
+    "a required field that is null": (
+        make_study() | {"spec": make_manifest_spec() | {"metrics": None}},
+        "spec.metrics",
+    ),
+    "a name that is a number": ({**make_study(), "metadata": {"name": 123}}, "name"),
+    "a label that is a number": ({**make_study(), "metadata": {"name": "a", "labels": {"a": 1}}}, "labels"),
+    "a field in snake case": (make_study(budget={"trials": 1, "trial_duration": "1m"}), "spec.budget.trial_duration"),
+    "a field beside spec": ({**make_study(), "specs": {}}, "specs"),
+    "a class in other letters": (
+        make_study(objective={"sklearn": {**SKLEARN["sklearn"], "steps": [{"class": "módulo.Clase"}]}}),
+        "spec.objective.sklearn.steps[0].class",
+    ),
+    "a Categorical without values": (
+        make_study(parameters=[{"name": "k", "type": "Categorical"}]),
+        "spec.parameters[0]",
+    ),
+    "a Float with values": (make_study(parameters=[real(values=[1])]), "spec.parameters[0]"),
 }
 
 
@@ -294,20 +468,23 @@ def test_a_wrong_study_is_refused_by_both_with_what_to_do(server: Server, manife
 
 
 CODE_ONLY: dict[str, tuple[Object, str]] = {
+    "an unknown sampler option": (sampled("TPE", speed=9), "TPE has no option 'speed'; it knows nStartupTrials, "),
     "a cycle": (make_study(parameters=[real("a", **when("b", 1)), real("b", **when("a", 1))]), "goes in a circle"),
     "equal values": (make_study(parameters=[choice(values=[1, True])]), "two of the values are equal"),
     "a value that is a list": (make_study(parameters=[choice(values=[["a"]])]), "values"),
     "when a value that never comes": (make_study(parameters=[choice(), real(**when("kernel", "x"))]), "is never 'x'"),
-    "an unknown sampler option": (
-        make_study(strategy={"sampler": {"type": "TPE", "options": {"speed": 9}}}),
-        "TPE has no option 'speed'; it knows",
+    "when an Int that is out of range": (
+        make_study(parameters=[whole("n", 1, 5), real(**when("n", 6))]),
+        "n is never 6; it goes from 1 to 5 by 1",
     ),
-    "a Categorical without values": (
-        make_study(parameters=[{"name": "k", "type": "Categorical"}]),
-        "`values` belongs to a Categorical parameter, and it needs them",
+    "when a number that is off the step": (
+        make_study(parameters=[real("x", 0, 1, step=0.25), real("y", **when("x", 0.3))]),
+        "x is never 0.3; it goes from 0 to 1 by 0.25",
     ),
-    "a Float with values": (make_study(parameters=[real(values=[1])]), "`values` belongs to a Categorical parameter"),
-    "a duration longer than time": (make_study(budget={"duration": "9" * 20 + "h"}), "spec.budget.duration"),
+    "more trials than a grid has points": (
+        make_study(parameters=[whole("n", 1, 5)], strategy=GRID, budget={"trials": 6}),
+        "the grid has 5 points, not 6: write 5 or fewer",
+    ),
     "a grid too large to walk": (make_study(parameters=[whole(high=10**9)], strategy=GRID), "a grid of more than"),
 }
 
@@ -317,6 +494,72 @@ def test_what_cel_cannot_see_is_refused_by_the_models(server: Server, manifest: 
     stored, why = server.create(manifest)
     assert stored is not None, f"the API server refuses it too: move it up ({why})"
     assert message in refused_by_code(stored)
+
+
+# --- The same answer to whatever may be written
+
+ONLY_CODE_SEES = (
+    *("goes in a circle", "two of the values are equal", "can be values", "is never", "a grid of", "the grid"),
+    "has no option",
+)
+STRANGE = st.sampled_from(
+    [
+        *(None, True, False, 0, -1, 1, 10, 1.5, 0.5, -0.0, 2**31, 2**53 + 1, 10**20, 1e308, 5e-324),
+        *("", "10", "y", "true", "1e3", "auto", "0s", "1h", "90", "Log", "Int", "Categorical", "Grid", "Hyperband"),
+        *("a.b", "é", "a\n", "A", "x" * 300, [], {}, [1], ["a"], {"a": 1}, [None], [[]]),
+    ]
+)
+HEAD = {"name": "digits", "labels": {"app": "x"}, "annotations": {"note": "y"}}
+BASES = [
+    make_study() | {"metadata": HEAD, "spec": spec} for spec in (*RIGHT.values(), make_manifest_spec(objective=SKLEARN))
+]
+
+
+def places(node: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in entries:
+        yield (*at, key)
+        yield from places(value, (*at, key))
+
+
+@st.composite
+def nearly_right(draw: st.DrawFn) -> Object:
+    """A right manifest in which one to three things are changed, removed, repeated or brought from another."""
+    manifest = copy.deepcopy(draw(st.sampled_from(BASES)))
+    for _ in range(draw(st.integers(1, 3))):
+        root = manifest[draw(st.sampled_from(["spec", "spec", "spec", "metadata"]))]
+        *path, last = draw(st.sampled_from([*places(root)] or [("name",)]))
+        holder = root
+        for key in path:
+            holder = holder[key]
+        foreign = draw(st.sampled_from([name for base in BASES for *_, name in places(base) if isinstance(name, str)]))
+        match draw(st.sampled_from(["change", "change", "remove", "repeat", "bring"])):
+            case "remove" if holder:
+                del holder[last]
+            case "repeat" if isinstance(holder, list):
+                holder.append(copy.deepcopy(holder[last]))
+            case "bring" if isinstance(holder, dict):
+                holder[foreign] = copy.deepcopy(draw(STRANGE))
+            case _:
+                holder[last] = copy.deepcopy(draw(STRANGE))
+    return manifest
+
+
+@settings(max_examples=500)
+@given(manifest=nearly_right())
+def test_the_server_and_the_models_give_one_answer(server: Server, manifest: Object) -> None:
+    text = json.dumps(manifest)
+    stored, why = server.create(json.loads(text))
+    problems: list[str] = []
+    try:
+        read_study(parse_yaml(text))
+    except InvalidStudy as invalid:
+        problems = invalid.problems
+    if stored is None:
+        assert problems, f"the API server alone refuses it: {why}"
+    else:
+        unseen = [problem for problem in problems if not any(words in problem for words in ONLY_CODE_SEES)]
+        assert unseen == [], "the models alone refuse it"
 
 
 class TestAStudyThatRuns:
@@ -348,7 +591,7 @@ class TestAStudyThatRuns:
         "constraints": {"constraints": [{"metric": "accuracy", "min": 0.5}]},
         "objective": {"objective": {"python": {"function": "package.module:other"}}},
         "strategy": {"strategy": {"sampler": {"type": "Random"}}},
-        "a sampler option": {"strategy": {"sampler": {"options": {"nStartupTrials": 3}}}},
+        "a sampler option": {"strategy": {"sampler": {"type": "TPE", "options": {"nStartupTrials": 3}}}},
         "warmStart": {"warmStart": {"points": [{"x": 0.5}]}},
         "storage": {"storage": {"secretName": "mine"}},
         "seed": {"seed": 7},

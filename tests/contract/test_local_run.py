@@ -79,21 +79,21 @@ class Folder:
         file.write_text(MANIFEST.format(name=name, function=function, trials=trials, workers=workers, failed=failed))
         return file
 
-    def start(self, *arguments: object) -> "subprocess.Popen[str]":
+    def start(self, *arguments: object, stdin: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "tuning_cli.app", *map(str, arguments)],
             cwd=self.path,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
 
-    def tuning(self, *arguments: object, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
-        process = self.start(*arguments)
+    def tuning(self, *arguments: object, timeout: float = 60, given: str = "") -> "subprocess.CompletedProcess[str]":
+        process = self.start(*arguments, stdin=subprocess.PIPE)
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(given, timeout=timeout)
         finally:
             process.kill()
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -279,6 +279,32 @@ def test_an_objective_that_cannot_run_may_be_corrected(folder: Folder) -> None:
 
     assert again.returncode == 0, again.stderr
     assert states(folder.trials(*SQLITE)) == {"Complete": 3}
+
+
+CONFIG_MAP = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: code}
+data:
+  mine.py: |
+    from beside import low
+
+    def objective(trial):
+        return trial.suggest_float("x", low, 1)
+  beside.py: |
+    low = 0.5
+---
+"""
+
+
+def test_a_file_with_the_code_beside_the_study_runs_from_standard_input(folder: Folder) -> None:
+    study = folder.study("objective", trials=4).read_text()
+    text = CONFIG_MAP + study.replace('"objective:objective"', '"mine:objective", configMap: code')
+    run = folder.tuning("run", "-", *SQLITE, given=text.replace("loss, direction: Min", "loss, direction: Max"))
+    assert run.returncode == 0, run.stderr
+    assert "warning: -:17: spec.metrics.loss: Maximize finds the largest loss" in run.stderr
+    values = [trial["metrics"]["loss"] for trial in folder.trials(*SQLITE)]
+    assert len(values) == 4 and min(values) >= 0.5
 
 
 def test_wrong_use(folder: Folder) -> None:

@@ -92,9 +92,11 @@ class _WithRules(GenerateJsonSchema):
 
     def model_schema(self, schema: Any) -> dict[str, Any]:
         generated = super().model_schema(schema)
-        rules = getattr(schema["cls"], "rules", ())
-        if rules:
-            generated["x-kubernetes-validations"] = _cel(rules)
+        rules: tuple[Rule, ...] = getattr(schema["cls"], "rules", ())
+        if told := _cel(rules):
+            generated["x-kubernetes-validations"] = told
+        if shapes := [rule.schema for rule in rules if rule.schema is not None]:
+            generated["allOf"] = shapes
         return generated
 
 
@@ -129,6 +131,8 @@ def _kept(key: str, value: Any) -> bool:
 
 
 def _field(key: str, value: Any, definitions: dict[str, Any]) -> Any:
+    if key == "allOf":  # of a rule, and structural already
+        return value
     if key == "properties":
         return {name: _structural(field, definitions) for name, field in value.items()}
     return _structural(value, definitions)

@@ -2,28 +2,30 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 
 from tuning_study.exceptions import InvalidDuration
 
-_PATTERN = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$"
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+# Whole milliseconds, and so few digits that all of them together, 32 characters, stay within a century: what is added
+# to a date stays one, here, in Go and in every store.
+_PATTERN = r"^([0-9]{1,5}(\.[0-9]{1,3})?h|[0-9]{1,7}(\.[0-9]{1,3})?m|[0-9]{1,9}(\.[0-9]{1,3})?s|[0-9]{1,12}ms)+$"
+_LONGEST = 32
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 
 
 def parse_duration(text: object) -> timedelta:
     if isinstance(text, timedelta):
         return text
-    if not isinstance(text, str) or not re.fullmatch(_PATTERN, text):
-        raise InvalidDuration(f"{text!r} is not a duration; write a number and a unit, such as 90s, 10m or 1h30m")
-    parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
-    try:
-        return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in parts))
-    except OverflowError as error:
+    if not isinstance(text, str) or len(text) > _LONGEST or not re.fullmatch(_PATTERN, text):
+        shown = repr(text)[:_LONGEST]
         raise InvalidDuration(
-            f"{text!r} is longer than time itself; write a duration such as 90s, 10m or 1h30m"
-        ) from error
+            f"{shown} is not a duration; write numbers with units, such as 90s, 10m or 1h30m, and at most 99999h"
+        )
+    parts = re.findall(r"([0-9.]+)(ms|s|m|h)", text)
+    milliseconds = sum(round(float(number) * _MILLISECONDS[unit]) for number, unit in parts)
+    return timedelta(milliseconds=milliseconds)
 
 
 def format_duration(duration: timedelta) -> str:
@@ -36,9 +38,25 @@ def format_duration(duration: timedelta) -> str:
     return text or "0s"
 
 
+_SCHEMA: dict[str, Any] = {"type": "string", "pattern": _PATTERN, "maxLength": _LONGEST}
+_NO_TIME = "0s leaves no time at all: write a longer duration, such as 90s or 10m, or leave it out"
+
+
+def _some(duration: timedelta) -> timedelta:
+    if not duration:
+        raise InvalidDuration(_NO_TIME)
+    return duration
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": _PATTERN, "maxLength": 32}),
+    WithJsonSchema(_SCHEMA),
 ]
+SomeTime = Annotated[
+    Duration,
+    AfterValidator(_some),
+    WithJsonSchema(_SCHEMA | {"x-kubernetes-validations": [{"rule": "self.matches('[1-9]')", "message": _NO_TIME}]}),
+]
+"""A duration above zero."""

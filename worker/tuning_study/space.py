@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -21,7 +21,11 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     log = parameter.scale == "Log"
     if parameter.type == "Int":
         return IntDistribution(int(parameter.min), int(parameter.max), log=log, step=int(parameter.step or 1))
-    return FloatDistribution(parameter.min, parameter.max, log=log, step=parameter.step)
+    made = FloatDistribution(parameter.min, parameter.max, log=log, step=parameter.step)
+    if made.high <= parameter.max:
+        return made
+    # Optuna counts steps with 28 digits; beside a huge step that may be one too many.
+    return FloatDistribution(parameter.min, _at(parameter, _steps(parameter)), step=parameter.step)
 
 
 def in_order(parameters: Sequence[Parameter]) -> list[Parameter]:
@@ -110,7 +114,8 @@ def _suggest_one(trial: optuna.Trial, parameter: Parameter) -> Scalar:
         case IntDistribution() as whole:
             return trial.suggest_int(parameter.name, whole.low, whole.high, step=whole.step, log=log)
         case FloatDistribution() as real:
-            return trial.suggest_float(parameter.name, real.low, real.high, step=real.step, log=log)
+            drawn = trial.suggest_float(parameter.name, real.low, real.high, step=real.step, log=log)
+            return drawn if real.step is None else _nearest(parameter, drawn)  # 0.3, which a `when` may name
         case unknown:
             raise TypeError(f"{parameter.name}: {unknown!r}")
 
@@ -135,38 +140,52 @@ def _nearest(parameter: Parameter, given: Scalar) -> Scalar:
 def _every_value(parameter: Parameter) -> Iterable[Scalar]:
     if parameter.type == "Categorical":
         return parameter.values or []
-    values = (_at(parameter, index) for index in range(_steps(parameter) + 1))
+    low, step = _exactly(parameter.min), _exactly(parameter.step or 1)
+    values = (float(low + index * step) for index in range(_steps(parameter) + 1))
     return (int(value) for value in values) if parameter.type == "Int" else values
 
 
 def _at(parameter: Parameter, index: int) -> float:
     """The value `index` steps above min, as a person would write it: 0.3, not 0.1 + 0.2."""
-    return float(_decimal(parameter.min) + index * _decimal(parameter.step or 1))
+    return float(_exactly(parameter.min) + index * _exactly(parameter.step or 1))
 
 
 def _steps(parameter: Parameter) -> int:
-    """How many steps fit between min and max, counted in decimals as Optuna does."""
-    return int((_decimal(parameter.max) - _decimal(parameter.min)) / _decimal(parameter.step or 1))
+    """How many steps fit between min and max, counted as they are written."""
+    return int((_exactly(parameter.max) - _exactly(parameter.min)) / _exactly(parameter.step or 1))
 
 
-def _decimal(number: float | None) -> Decimal:
+def _exactly(number: float | None) -> Fraction:
+    """What is written: 1/10 for 0.1."""
     assert number is not None  # a rule of Parameter
-    return Decimal(str(number))
+    return Fraction(str(number))
 
 
 def _check_one(parameter: Parameter, by_name: Mapping[str, Parameter]) -> Iterator[str]:
     values = parameter.values or []
-    if any(not isinstance(value, Scalar) for value in values):
-        yield f"parameters.{parameter.name}.values: only strings, numbers, booleans and null can be values"
-        return
     if any(left == right for index, left in enumerate(values) for right in values[:index]):
         yield f"parameters.{parameter.name}.values: two of the values are equal (true equals 1): remove one"
     if parameter.when is None or parameter.when.parameter not in by_name:
         return
     other = by_name[parameter.when.parameter]
     for value in parameter.when.values:
-        if other.type == "Categorical" and not any(same_scalar(value, choice) for choice in other.values or []):
-            yield (
-                f"parameters.{parameter.name}.when: {other.name} is never {value!r}; "
-                f"its values are {', '.join(map(repr, other.values or []))}"
-            )
+        if not _can_be(other, value):
+            yield f"parameters.{parameter.name}.when: {other.name} is never {value!r}; {_extent(other)}"
+
+
+def _can_be(parameter: Parameter, value: Scalar) -> bool:
+    """Whether a trial may have `value`, its own condition aside."""
+    if parameter.type == "Categorical":
+        return any(same_scalar(value, choice) for choice in parameter.values or [])
+    assert parameter.min is not None and parameter.max is not None  # a rule of Parameter
+    if isinstance(value, bool) or not isinstance(value, int | float) or not parameter.min <= value <= parameter.max:
+        return False
+    return (parameter.type == "Float" and parameter.step is None) or _nearest(parameter, value) == value
+
+
+def _extent(parameter: Parameter) -> str:
+    if parameter.type == "Categorical":
+        return f"its values are {', '.join(map(repr, parameter.values or []))}"
+    step = parameter.step or (1 if parameter.type == "Int" else None)
+    by = f" by {step:.15g}" if step else ""
+    return f"it goes from {parameter.min:.15g} to {parameter.max:.15g}{by}"

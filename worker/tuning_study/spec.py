@@ -1,29 +1,44 @@
 """The TuningStudy as its author writes it. The CRD is generated from these models; their names are the contract."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from tuning_study.duration import Duration
+from tuning_study.duration import Duration, SomeTime
+from tuning_study.options import PRUNERS, SAMPLERS, PrunerOptions, SamplerOptions, known_options
 from tuning_study.rules import Model, Rule
 
 GROUP, VERSION, KIND, PLURAL = "tuning.dev", "v1alpha1", "TuningStudy", "tuningstudies"
 API_VERSION = f"{GROUP}/{VERSION}"
 NAME_LENGTH = 52  # leaves room for the longest suffix of an object that is named after a study
+STUDY_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"  # a DNS label: worker pods are hosts of that name
+STUDY_NAME_ADVICE = "a study's name is also its workers' host name: write lower case letters, digits and `-` only"
 
 Scalar = str | int | float | bool | None
-NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"  # of every Kubernetes object
-ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=NAME_PATTERN)]
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=rf"^{_LABEL}(\.{_LABEL})*$")]  # of any object
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_./-]*$")]
 ParameterName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]  # JSON has no others
+_LARGEST = 1e100  # of bounds: samplers square differences of them
+_EXACT = 2**53  # beyond it a float leaves out whole numbers
+_MODULE, _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_.]*", "[A-Za-z_][A-Za-z0-9_]*"  # of Python, in letters that Go's \w has
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
 # What Kubernetes or a library defines better than a copy here could.
 FreeObject = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
+
+
+def _scalar(given: Any) -> Scalar:
+    if given is None or isinstance(given, str | int | float):
+        return given
+    raise ValueError("only strings, numbers, booleans and null can be values")
+
+
 ScalarList = Annotated[
-    list[Scalar],
+    list[Annotated[Scalar, PlainValidator(_scalar)]],
     Field(min_length=1, max_length=256),
     WithJsonSchema(
         {
@@ -85,6 +100,16 @@ class When(Model):
     values: ScalarList = Field(description="The parameter exists in a trial whose other parameter has one of these.")
 
 
+def _whole(field: str) -> str:
+    """CEL for a whole number. Beyond int64 `int` is an error; such a number has a rule of its own."""
+    number = f"self.{field}"
+    return f"(!has({number}) || {number} < -{_EXACT}.0 || {number} > {_EXACT}.0 || {number} == double(int({number})))"
+
+
+_UNSTEPPED = "!has(self.min) || !has(self.max) || !has(self.step)"
+_ROUNDING = 1.000000001  # 0.3 - 0.1 is a little less than 0.2
+
+
 class Parameter(Model):
     name: ParameterName
     type: Literal["Float", "Int", "Categorical"]
@@ -110,6 +135,12 @@ class Parameter(Model):
             None,  # CEL does not see lists of mixed types
             "`values` belongs to a Categorical parameter, and it needs them",
             lambda p: bool(p.values) == (p.type == "Categorical"),
+            schema={
+                "oneOf": [
+                    {"properties": {"type": {"enum": ["Categorical"]}}, "required": ["values"]},
+                    {"properties": {"type": {"enum": ["Float", "Int"]}}, "not": {"required": ["values"]}},
+                ]
+            },
         ),
         Rule(
             "!has(self.min) || !has(self.max) || self.min <= self.max",
@@ -127,21 +158,61 @@ class Parameter(Model):
             lambda p: p.scale != "Log" or p.step is None,
         ),
         Rule(
-            "self.type != 'Int' || ((!has(self.min) || self.min == double(int(self.min)))"
-            " && (!has(self.max) || self.max == double(int(self.max)))"
-            " && (!has(self.step) || self.step == double(int(self.step))))",
+            f"self.type != 'Int' || ({_whole('min')} && {_whole('max')} && {_whole('step')})",
             "an Int parameter's min, max and step must be whole numbers: round them, or use `type: Float`",
             lambda p: p.type != "Int" or all(v is None or v == int(v) for v in (p.min, p.max, p.step)),
+        ),
+        Rule(  # as `maximum` the API server would round the limit to an int64 beside whole numbers
+            f"(!has(self.min) || self.min >= -{_LARGEST}) && (!has(self.max) || self.max <= {_LARGEST})",
+            f"min and max lie between -{_LARGEST} and {_LARGEST}: take narrower ones",
+            lambda p: all(v is None or abs(v) <= _LARGEST for v in (p.min, p.max)),
+        ),
+        Rule(
+            f"self.type != 'Int' || ((!has(self.min) || self.min >= -{_EXACT}.0)"
+            f" && (!has(self.max) || self.max <= {_EXACT}.0))",
+            f"an Int parameter lies between -{_EXACT} and {_EXACT}: narrow it, or use `type: Float`",
+            lambda p: p.type != "Int" or all(v is None or abs(v) <= _EXACT for v in (p.min, p.max)),
+        ),
+        Rule(
+            f"{_UNSTEPPED} || self.min == self.max || self.step <= (self.max - self.min) * {_ROUNDING}",
+            "the step is larger than max - min, so that only min is left: take a smaller one",
+            lambda p: None in (p.min, p.max, p.step) or p.min == p.max or p.step <= (p.max - p.min) * _ROUNDING,
+        ),
+        Rule(
+            f"{_UNSTEPPED} || [self.min / self.step, self.max / self.step].all(n, n >= -{_EXACT}.0 && n <= {_EXACT}.0)",
+            "the step is so small beside min and max that values a step apart are equal: take a larger one",
+            lambda p: None in (p.min, p.max, p.step) or max(abs(p.min), abs(p.max)) <= p.step * _EXACT,
+        ),
+        Rule(
+            "!has(self.when) || self.when.parameter != self.name",
+            "`when` names its own parameter: name another one, or remove the condition",
+            lambda p: p.when is None or p.when.parameter != p.name,
         ),
     )
 
 
+_PIPELINE_ARGUMENTS = ["memory", "steps", "transform_input", "verbose"]  # scikit-learn has no step of such a name
+
+
 class Step(Model):
-    class_: str = Field(alias="class", min_length=3, max_length=253, pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")
+    class_: str = Field(alias="class", min_length=3, max_length=253, pattern=rf"^{_MODULE}\.{_IDENTIFIER}$")
     args: FreeObject = Field(default_factory=dict)
     name: ParameterName | None = Field(
         None, description="Addresses parameters as name__parameter. By default the class name in lower case."
     )
+
+    rules = (
+        Rule(
+            f"!has(self.name) || (!self.name.contains('__') && !(self.name in {_PIPELINE_ARGUMENTS}))",
+            f"a step's name has no `__` and is none of {', '.join(_PIPELINE_ARGUMENTS)}: choose another",
+            lambda s: s.name is None or ("__" not in s.name and s.name not in _PIPELINE_ARGUMENTS),
+        ),
+    )
+
+    @property
+    def address(self) -> str:
+        """The step's name in the pipeline."""
+        return self.name or self.class_.rpartition(".")[2].lower()
 
 
 class Table(Model):
@@ -170,14 +241,25 @@ class CrossValidation(Model):
     repeats: int = Field(1, ge=1, le=100)
 
 
+_STEP_NAMES = "self.steps.map(s, has(s.name) ? s.name : s.class.substring(s.class.lastIndexOf('.') + 1).lowerAscii())"
+
+
 class SklearnObjective(Model):
     steps: list[Step] = Field(min_length=1, max_length=16)
     dataset: Dataset
     cross_validation: CrossValidation = CrossValidation()
 
+    rules = (
+        Rule(
+            f"{_STEP_NAMES}.all(name, {_STEP_NAMES}.exists_one(other, other == name))",
+            "two steps have one name (by default the class's): give one of them another `name`",
+            lambda o: len({step.address for step in o.steps}) == len(o.steps),
+        ),
+    )
+
 
 class PythonObjective(Model):
-    function: str = Field(max_length=253, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    function: str = Field(max_length=253, pattern=rf"^{_MODULE}:{_IDENTIFIER}$")
     config_map: ObjectName | None = Field(None, description="Holds the module's files; put on the import path.")
 
 
@@ -206,12 +288,39 @@ PrunerType = Literal["None", "Median", "Percentile", "SuccessiveHalving", "Hyper
 
 class Sampler(Model):
     type: SamplerType = "TPE"
-    options: FreeObject = Field(default_factory=dict, description="Optuna's arguments of the sampler, in camelCase.")
+    options: SamplerOptions = Field(SamplerOptions(), description="Optuna's arguments of the sampler, in camelCase.")
+
+    rules = known_options(SamplerOptions, SAMPLERS)
+
+
+_NO_BOOTSTRAP = "!has(self.options) || !has(self.options.bootstrapCount) || self.options.bootstrapCount == 0"
 
 
 class Pruner(Model):
     type: PrunerType = "None"
-    options: FreeObject = Field(default_factory=dict, description="Optuna's arguments of the pruner, in camelCase.")
+    options: PrunerOptions = Field(PrunerOptions(), description="Optuna's arguments of the pruner, in camelCase.")
+
+    rules = (
+        *known_options(PrunerOptions, PRUNERS),
+        Rule(
+            "self.type != 'Hyperband' || !has(self.options) || !has(self.options.minResource)"
+            " || type(self.options.minResource) == int",
+            "Hyperband's minResource is a whole number: write one, or leave it out",
+            lambda p: p.type != "Hyperband" or p.options.min_resource != "auto",
+        ),
+        Rule(
+            f"{_NO_BOOTSTRAP} || self.type == 'Hyperband'"
+            " || (has(self.options.minResource) && type(self.options.minResource) == int)",
+            "SuccessiveHalving with a bootstrapCount needs a number for minResource: write one",
+            lambda p: not p.options.bootstrap_count or p.type == "Hyperband" or isinstance(p.options.min_resource, int),
+        ),
+        Rule(
+            f"{_NO_BOOTSTRAP} || self.type != 'Hyperband'"
+            " || (has(self.options.maxResource) && type(self.options.maxResource) == int)",
+            "Hyperband with a bootstrapCount needs a number for maxResource: write one",
+            lambda p: not p.options.bootstrap_count or p.type != "Hyperband" or isinstance(p.options.max_resource, int),
+        ),
+    )
 
 
 class Phase(Model):
@@ -239,11 +348,11 @@ class Budget(Model):
     trials: int | None = Field(
         None, ge=1, le=1_000_000, description="Complete and pruned trials, all workers together."
     )
-    duration: Duration | None = Field(
+    duration: SomeTime | None = Field(
         None, description="From the first trial's start; time in suspension does not count."
     )
-    trial_duration: Duration | None = Field(None, description="A trial that takes longer is stopped and failed.")
-    start_deadline: Duration = Field(
+    trial_duration: SomeTime | None = Field(None, description="A trial that takes longer is stopped and failed.")
+    start_deadline: SomeTime = Field(
         timedelta(minutes=10),
         description="How long the first trial may take to begin; then the round has failed. None under a queue.",
     )
@@ -281,7 +390,7 @@ class Storage(Model):
 
 class RetuneBudget(Model):
     trials: int | None = Field(None, ge=1, le=1_000_000)
-    duration: Duration | None = None
+    duration: SomeTime | None = None
 
 
 class RetuneWarmStart(Model):
@@ -298,6 +407,12 @@ class Retune(Model):
     warm_start: RetuneWarmStart = RetuneWarmStart()
 
 
+def variable(parameter: str) -> str:
+    """The NAME of a command's variable TUNING_PARAM_<NAME>."""
+    return re.sub(r"[^A-Za-z0-9]", "_", parameter).upper()
+
+
+_VARIABLES = "self.parameters.map(p, p.name.replace('.', '_').replace('-', '_').upperAscii())"
 _OBJECTIVES = "self.metrics.filter(m, has(m.direction))"
 _ONE_ROUND = ("metrics", "constraints", "parameters", "objective", "strategy", "warmStart", "storage", "seed")
 
@@ -336,6 +451,31 @@ class TuningStudySpec(Model):
             "!has(self.constraints) || self.constraints.all(c, self.metrics.exists(m, m.name == c.metric))",
             "a constraint names a metric that metrics does not list: correct the name, or add the metric",
             lambda s: {c.metric for c in s.constraints} <= {m.name for m in s.metrics},
+        ),
+        Rule(
+            "!has(self.constraints) || self.constraints.all(a, self.constraints.all(b,"
+            " a.metric != b.metric || !has(a.min) || !has(b.max) || a.min <= b.max))",
+            "two constraints on one metric exclude each other: no trial could be feasible. Change one of them",
+            lambda s: all(
+                a.metric != b.metric or a.min is None or b.max is None or a.min <= b.max
+                for a in s.constraints
+                for b in s.constraints
+            ),
+        ),
+        Rule(
+            "!has(self.objective.command) || !self.metrics.exists(m, m.name == 'step')",
+            "a command's metrics file has the steps of intermediate reports under `step`: rename that metric",
+            lambda s: s.objective.command is None or all(metric.name != "step" for metric in s.metrics),
+        ),
+        Rule(
+            f"!has(self.objective.command) || !has(self.parameters) || [{_VARIABLES}].all(names, names.all(name,"
+            " names.exists_one(other, other == name)))",
+            "two parameters become one variable TUNING_PARAM_<NAME>, in which a and A are one letter, and `.`, `-` and"
+            " `_` too: rename one of them",
+            lambda s: (
+                s.objective.command is None
+                or len({variable(parameter.name) for parameter in s.parameters}) == len(s.parameters)
+            ),
         ),
         Rule(
             "!has(self.parameters) || self.parameters.all(p, !has(p.when)"
@@ -415,6 +555,7 @@ STUDY_RULES = (
         f"size(self.metadata.name) <= {NAME_LENGTH}",
         f"a study's name has at most {NAME_LENGTH} characters: its objects are named after it. Shorten the name",
     ),
+    Rule(f"self.metadata.name.matches('{STUDY_NAME_PATTERN}')", STUDY_NAME_ADVICE),
     *(
         Rule(
             f"{_AT_REST} || {_SUSPENDED} || (has(self.spec.{field}) == has(oldSelf.spec.{field})"

@@ -5,6 +5,7 @@ from ruamel.yaml import YAML
 
 from tuning_cli import output
 from tuning_cli.output import Format, render, table, visible
+from tuning_study.documents import read_documents
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,11 @@ def test_no_text_of_a_trial_reaches_the_terminal_as_a_command(form: Format, text
 
 def test_a_text_of_many_lines_stays_in_its_row() -> None:
     assert len(table([{"reason": "a\nb\u2028c"}]).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["on", "No", "y", "010", "1_000", "0b1", "1e3", "true", "null", "~", "", ".inf", "2020-01-01"]
+)
+def test_text_is_printed_so_that_every_reader_takes_it_for_text(text: str) -> None:
+    (document,) = read_documents(output.render(Format.YAML, {"value": text, text or "key": 1}, ""))
+    assert list(document.content.items()) == [("value", text), (text or "key", 1)]

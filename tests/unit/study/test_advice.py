@@ -1,11 +1,14 @@
 """What a manifest's author is warned of, though the study would run."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sklearn.metrics import get_scorer_names
 
 from builders import MAXIMIZE, MINIMIZE, choice, make_spec, real, when, whole
 from tuning_study.advice import advice
+from tuning_study.scorers import SCORERS
 
 REALS = [real("x"), real("y"), real("z")]
 MIXED = [real("x"), choice("kernel"), whole("degree", 2, 5, **when("kernel", "poly"))]
@@ -75,3 +78,122 @@ def test_cma_es_with_more_workers_than_a_generation_has_members() -> None:
 def test_a_sequence_that_is_even_only_where_nothing_is_conditional() -> None:
     (sentence,) = advised("QMC", parameters=MIXED)
     assert "; degree may be drawn at random" in sentence
+
+
+# --- Metrics whose direction finds the worst
+
+SKLEARN = {"sklearn": {"steps": [{"class": "sklearn.linear_model.Ridge"}], "dataset": {"load": "diabetes"}}}
+
+
+def of_metric(name: str, direction: str | None = None, objective: Any = SKLEARN, **more: Any) -> list[str]:
+    metric = {"name": name, "direction": direction} if direction else {"name": name}
+    return advice(make_spec(metrics=[MAXIMIZE, metric | more], objective=objective))
+
+
+def test_the_scorers_are_those_of_scikit_learn() -> None:
+    assert set(get_scorer_names()) == SCORERS
+
+
+@pytest.mark.parametrize("objective", [SKLEARN, None], ids=["sklearn", "python"])
+@pytest.mark.parametrize("name", ["neg_root_mean_squared_error", "r2", "roc_auc", "neg_log_loss"])
+def test_a_score_that_is_minimised(name: str, objective: Any) -> None:
+    python = {"python": {"function": "a:b"}}
+    (sentence,) = of_metric(name, "Minimize", objective or python)
+    assert sentence.startswith(
+        f"metrics.{name}: Minimize finds the worst, as scikit-learn's scores are greater-is-better"
+    )
+
+
+@pytest.mark.parametrize("name", ["fitSeconds", "latencyMs", "modelBytes"])
+def test_a_cost_that_is_maximised(name: str) -> None:
+    (sentence,) = of_metric(name, "Maximize")
+    assert "Maximize finds the worst" in sentence
+
+
+@pytest.mark.parametrize("name", ["loss", "val_loss", "test/mae", "valLoss", "rmse"])
+def test_a_loss_that_is_maximised(name: str) -> None:
+    (sentence,) = of_metric(name, "Maximize", {"python": {"function": "a:b"}})
+    assert f"Maximize finds the largest {name}" in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "direction"),
+    [("neg_log_loss", "Maximize"), ("r2", "Maximize"), ("fitSeconds", "Minimize"), ("f1", None), ("fitSeconds", None)],
+)
+def test_a_metric_in_its_own_direction_is_not_warned_of(name: str, direction: str | None) -> None:
+    assert of_metric(name, direction) == []
+
+
+@pytest.mark.parametrize(("name", "direction"), [("loss", "Minimize"), ("glossy", "Maximize"), ("negLoss", "Maximize")])
+def test_a_name_that_only_resembles_one_is_not_warned_of(name: str, direction: str) -> None:
+    assert of_metric(name, direction, {"python": {"function": "a:b"}}) == []
+
+
+def test_a_scorer_that_is_misspelt() -> None:
+    assert of_metric("f1_makro", "Maximize") == [
+        "metrics.f1_makro: scikit-learn has no scorer of this name: did you mean f1_macro?"
+    ]
+
+
+def test_a_goal_and_a_constraint_that_a_negated_error_never_meets() -> None:
+    name = "neg_mean_absolute_error"
+    (sentence,) = of_metric(name, "Maximize", goal=5)
+    assert sentence.endswith(f"never reached, as {name} is never above 0: write -5")
+    assert of_metric(name, "Maximize", goal=-5) == []
+    metrics = [MAXIMIZE, {"name": name}]
+    (sentence,) = advice(make_spec(metrics=metrics, objective=SKLEARN, constraints=[{"metric": name, "min": 1}]))
+    assert sentence.startswith("constraints: no trial is feasible")
+
+
+# --- Placeholders that nothing fills in
+
+
+def of_command(*args: str, command: Sequence[str] = ("sh", "-c"), **fields: Any) -> list[str]:
+    objective = {"command": {"command": list(command), "args": list(args)}}
+    return advice(make_spec(objective=objective, **({"parameters": [real("lr"), whole("batch_size")]} | fields)))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("--b={batchsize}", "{batchsize} stays as it is, as no parameter has that name: did you mean {batch_size}?"),
+        ("--b={BATCH_SIZE}", "did you mean {batch_size}?"),
+        ("--b={batch-size}", "did you mean {batch_size}?"),
+        ("--b={ batch_size }", "did you mean {batch_size}?"),
+        ("--b=${trialParameters.batchSize}", "did you mean {batch_size}?"),
+        ("--b={learning_rate}", "no parameter has that name: the parameters are lr, batch_size"),
+        ("--lr=${lr}", "only {lr} of ${lr} is filled in, and the $ stays: write {lr}"),
+        ("--b=$TUNING_PARAM_BATCHSIZE", "nothing sets TUNING_PARAM_BATCHSIZE: did you mean TUNING_PARAM_BATCH_SIZE?"),
+        ("--b=$TUNING_PARAM_lr", "nothing sets TUNING_PARAM_lr: did you mean TUNING_PARAM_LR?"),
+    ],
+)
+def test_a_placeholder_that_is_misspelt(text: str, told: str) -> None:
+    (sentence,) = of_command("-v", text)
+    assert sentence.startswith("objective.command.args[1]: ")
+    assert told in sentence
+    (sentence,) = of_command(command=["train", text])
+    assert sentence.startswith("objective.command.command[1]: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("--lr={lr}", "{lr},{batch_size}", "$TUNING_PARAM_LR", "${TUNING_PARAM_LR}", "${HOME}/x", '{"a": 1}', "{}"),
+        *("awk '{print $1}'", "{a,b}", "echo {1..3}", "{lr:.3f}", "${x:-1}"),
+    ],
+)
+def test_braces_that_are_right_or_meant_for_another(text: str) -> None:
+    assert of_command(text) == []
+
+
+def test_a_script_that_a_condition_leaves_out_whole() -> None:
+    parameters = [choice(), whole("degree", **when("kernel", "poly"))]
+    (sentence,) = of_command("train --degree={degree}", parameters=parameters)
+    assert "left out whole in trials without degree" in sentence
+    assert of_command("--degree={degree}", parameters=parameters) == []
+
+
+def test_a_condition_on_a_float_without_steps() -> None:
+    (sentence,) = advice(make_spec(parameters=[real("x"), real("y", **when("x", 0.5))]))
+    assert sentence.startswith("parameters.y.when: x is a Float without `step`")
+    assert advice(make_spec(parameters=[real("x", step=0.5), real("y", **when("x", 0.5))])) == []

@@ -53,7 +53,7 @@ def test_nothing_but_structural_schema_is_left_of_the_models() -> None:
         *("type", "properties", "required", "items", "description", "enum", "default", "format", "pattern", "nullable"),
         *("minimum", "maximum", "exclusiveMinimum", "minLength", "maxLength", "minItems", "maxItems"),
         *("x-kubernetes-validations", "x-kubernetes-preserve-unknown-fields"),
-        *("x-kubernetes-list-type", "x-kubernetes-list-map-keys"),
+        *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-int-or-string", "allOf"),
     }
     assert {key for _, schema in NODES for key in schema} <= allowed
 

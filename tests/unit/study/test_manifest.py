@@ -15,11 +15,6 @@ def problems(manifest: dict[str, Any]) -> list[str]:
     return refused.value.problems
 
 
-@pytest.mark.parametrize(("text", "value"), [("1e-3", 0.001), ("on", "on"), ("true", True), ("~", None), ("07", 7)])
-def test_yaml_is_read_as_kubernetes_reads_it(text: str, value: Any) -> None:
-    assert parse_yaml(f"x: {text}") == {"x": value}
-
-
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -65,7 +60,7 @@ def test_faults_of_the_head_and_of_the_spec_are_told_together() -> None:
         ({"budget": {"trials": "many"}}, "spec.budget.trials: "),
         ({"parameters": [real(), {"name": "y"}]}, "spec.parameters[1].type: required, and missing"),
         ({"parameters": [real(low=2, high=1)]}, "spec.parameters[0]: min must not be larger"),
-        ({"workers": {"replica": 3}}, "spec.workers.replica: no such field"),
+        ({"workers": {"replica": 3}}, "spec.workers.replica: no such field; did you mean replicas?"),
         ({"metrics": None}, "spec.metrics: required, and missing"),
     ],
 )
@@ -75,9 +70,54 @@ def test_a_fault_names_its_place_in_the_manifests_own_words(fields: dict[str, An
 
 
 def test_faults_of_the_space_come_before_those_of_the_strategy() -> None:
-    wrong = {"sampler": {"type": "TPE", "options": {"nope": 1}}}
-    (found,) = problems(make_study(parameters=[choice("k", ["a", "a"])], strategy=wrong))
+    (found,) = problems(make_study(parameters=[choice("k", ["a", "a"])], strategy={"sampler": {"type": "Grid"}}))
     assert found.startswith("spec.parameters.k.values: two of the values are equal")
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"budget": {"trials": "10"}},
+            "spec.budget.trials: expected a whole number, found '10': write it without quotes",
+        ),
+        ({"seed": True}, "spec.seed: expected a whole number, found True"),
+        ({"suspend": "no"}, "spec.suspend: expected true or false, found 'no': write it without quotes"),
+        ({"parameters": [real() | {"min": "0"}]}, "spec.parameters[0].min: expected a number, found '0': write it"),
+        ({"parameters": [real() | {"name": 5}]}, "spec.parameters[0].name: expected text, found 5: quote it"),
+        ({"metrics": {"name": "a"}}, "spec.metrics: expected a list, found {'name': 'a'}"),
+        ({"workers": 3}, "spec.workers: expected an object, found 3"),
+        ({"parameters": [choice(values=["a", ["b"]])]}, "only strings, numbers, booleans and null can be values"),
+        ({"budget": {"trials": 1, "trial_duration": "1m"}}, "spec.budget.trial_duration: no such field; did you mean"),
+    ],
+)
+def test_a_value_of_another_type_is_told_as_what_it_should_be(fields: dict[str, Any], told: str) -> None:
+    (found,) = problems(make_study(**fields))
+    assert told in found
+
+
+@pytest.mark.parametrize(
+    ("metadata", "told"),
+    [
+        ({"name": 123}, 'metadata.name: 123 is no text: quote it ("123")'),
+        ({"name": "a.b"}, "metadata.name: 'a.b': a study's name is also its workers' host name: write lower case"),
+        ({"name": "a..b"}, "metadata.name: 'a..b': a study's name is also its workers' host name"),
+        ({"name": "Digits"}, "metadata.name: 'Digits': a study's name is also its workers' host name"),
+        ({"name": "-a"}, "metadata.name: '-a': a study's name"),
+        ({"name": "a", "labels": {"version": 1.5}}, 'metadata.labels.version: 1.5 is no text: quote it ("1.5")'),
+        ({"name": "a", "labels": {"a": "b c"}}, "metadata.labels.a: letters, digits"),
+        ({"name": "a", "namespace": "A"}, "metadata.namespace: 'A' is none"),
+        ({"name": "a", "lables": {}}, "metadata.lables: no such field"),
+    ],
+)
+def test_metadata_that_kubernetes_would_refuse_is_told(metadata: dict[str, Any], told: str) -> None:
+    (found,) = problems({**make_study(), "metadata": metadata})
+    assert told in found
+
+
+def test_null_is_what_was_left_out() -> None:
+    spec = read_spec(make_manifest_spec() | {"strategy": None, "seed": None, "workers": {"replicas": None}})
+    assert spec == read_spec(make_manifest_spec())
 
 
 @pytest.mark.parametrize("number", [float("inf"), float("-inf"), float("nan")])

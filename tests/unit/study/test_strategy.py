@@ -6,7 +6,6 @@ import optuna
 import pytest
 
 from builders import choice, make_spec, real, when, whole
-from tuning_study.exceptions import InvalidStudy
 from tuning_study.space import suggest
 from tuning_study.spec import Phase, Pruner, PrunerType, Sampler, SamplerType, TuningStudySpec
 from tuning_study.strategy import (
@@ -15,8 +14,6 @@ from tuning_study.strategy import (
     build_sampler,
     check_strategy,
     phase_at,
-    to_camel_case,
-    to_snake_case,
 )
 
 STEPPED = [real("x", 0, 1, step=0.5), choice("kernel", ["rbf", "poly"]), whole("n", 1, 2, **when("kernel", "poly"))]
@@ -92,36 +89,10 @@ def test_a_default_of_ours_gives_way_to_an_option() -> None:
     assert pruner._percentile == 60.0  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    ("options", "option"),
-    [({"nStartup": 3}, "nStartup"), ({"seed": 1}, "seed"), ({"priorWeight": 2}, "priorWeight")],
-)
-def test_an_option_that_is_none_is_told_with_those_there_are(options: dict[str, Any], option: str) -> None:
-    with pytest.raises(InvalidStudy, match=f"TPE has no option '{option}.*it knows .*nStartupTrials"):
-        build_sampler(Sampler(type="TPE", options=options), make_spec(), 0, 0)
-
-
-def test_what_optuna_itself_refuses_becomes_a_sentence() -> None:
-    spec = make_spec(strategy={"pruner": {"type": "Percentile", "options": {"percentile": 200.0}}})
-    (problem,) = check_strategy(spec)
-    assert problem.startswith("strategy: TPE with pruner Percentile:")
-    assert "200" in problem
-
-
-def test_every_phase_is_checked() -> None:
-    wrong = [{"name": n, "trials": 1, "sampler": {"type": "Random", "options": {n: 1}}} for n in ("a", "b")]
-    assert [problem.split("'")[1] for problem in check_strategy(make_spec(strategy={"phases": wrong}))] == ["a", "b"]
-
-
 def test_finished_trials_move_the_study_along_and_the_last_phase_has_no_end() -> None:
     phases = [Phase(name=name, trials=trials) for name, trials in (("explore", 2), ("exploit", 3), ("refine", 1))]
     names = [phase_at(phases, taken).name for taken in range(8)]
     assert names == ["explore"] * 2 + ["exploit"] * 3 + ["refine"] * 3
-
-
-@pytest.mark.parametrize(("snake", "camel"), [("n_ei_candidates", "nEiCandidates"), ("sigma0", "sigma0")])
-def test_names_go_to_camel_case_and_back(snake: str, camel: str) -> None:
-    assert (to_camel_case(snake), to_snake_case(camel)) == (camel, snake)
 
 
 def test_a_grid_that_is_smaller_than_the_budget_says_its_size() -> None:
@@ -131,12 +102,3 @@ def test_a_grid_that_is_smaller_than_the_budget_says_its_size() -> None:
         budget={"trials": 6},
     )
     assert check_strategy(spec) == ["budget.trials: the grid has 5 points, not 6: write 5 or fewer"]
-
-
-def test_a_grid_has_no_options() -> None:
-    spec = make_spec(
-        parameters=[{"name": "n", "type": "Int", "min": 1, "max": 5}],
-        strategy={"sampler": {"type": "Grid", "options": {"shuffle": True}}},
-        budget={"trials": 5},
-    )
-    assert check_strategy(spec) == ["strategy: Grid has no options; remove shuffle"]

@@ -172,6 +172,9 @@ class TestWhatATrialIsTold:
         script = "echo accuracy=$TUNING_PARAM_PCA_N_COMPONENTS"
         assert run(tmp_path, script, point={name: 3}, fields={"parameters": [whole(name)]}) == {"accuracy": 3.0}
 
+    def test_a_place_in_the_command_itself_is_filled_in(self, tmp_path: Path) -> None:
+        assert run(tmp_path, "echo accuracy={x}", point={"x": 0.25}) == {"accuracy": 0.25}
+
     def test_the_workers_own_environment_stays(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DATA", "0.75")
         assert run(tmp_path, "echo accuracy=$DATA") == {"accuracy": 0.75}

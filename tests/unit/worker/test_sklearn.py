@@ -112,7 +112,6 @@ REJECTED: list[tuple[dict[str, Any], str]] = [
     ({"steps": [{**TREE, "args": {"deep": 1}}]}, "DecisionTreeClassifier refuses its args: .*deep"),
     ({"steps": [{"class": "collections.Counter"}]}, "collections.Counter is no scikit-learn estimator"),
     ({"steps": [{"class": "sklearn.ensemble.VotingClassifier"}]}, "VotingClassifier refuses its args"),
-    ({"steps": [SCALER, SCALER, TREE]}, "steps: standardscaler is there twice: give one of them a name"),
     ({"dataset": {"load": "digit"}}, "no data set 'digit'; it has .*digits"),
     ({"dataset": {"load": "files"}}, "no data set 'files'"),
     ({"dataset": {"csv": {"path": "/nowhere.csv", "target": "y"}}}, "/nowhere.csv cannot be read in the worker's pod"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from tuning_study.space import Point
-from tuning_study.spec import CommandObjective, Scalar, TuningStudySpec
+from tuning_study.spec import CommandObjective, Scalar, TuningStudySpec, variable
 from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
 from tuning_worker.objectives import program
 from tuning_worker.objectives.metrics_file import MetricsFile
@@ -69,7 +69,8 @@ class Command:
         return report.final
 
     def _start(self, tree: ProcessTree, run: TrialRun, parameters: Path, metrics: Path) -> "subprocess.Popen[bytes]":
-        command = [*self._objective.command, *arguments(self._objective.args, run.parameters, self._parameters)]
+        given = [*self._objective.command, *self._objective.args]
+        command = arguments(given, run.parameters, self._parameters)
         try:
             return tree.start(command, os.environ | self._environment(run, parameters, metrics))
         except OSError as error:
@@ -77,7 +78,7 @@ class Command:
 
     def _environment(self, run: TrialRun, parameters: Path, metrics: Path) -> dict[str, str]:
         return {
-            **{f"TUNING_PARAM_{_variable(name)}": as_text(value) for name, value in run.parameters.items()},
+            **{f"TUNING_PARAM_{variable(name)}": as_text(value) for name, value in run.parameters.items()},
             "TUNING_PARAMETERS_FILE": str(parameters),
             "TUNING_METRICS_FILE": str(metrics),
             "TUNING_TRIAL": str(run.trial.number),
@@ -133,7 +134,3 @@ def _how_to_report(name: str, tail: Sequence[str]) -> str:
 
 def _last_lines(tail: Sequence[str]) -> str:
     return f"; its last lines: {' | '.join(tail)}" if tail else ""
-
-
-def _variable(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()

@@ -1,0 +1,265 @@
+"""YAML that means one thing: what kubectl and YAML 1.2 read differently is refused, with its line.
+
+kubectl takes YAML 1.1 and sends JSON. A manifest that both read alike has the same meaning on a laptop and a cluster.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+)
+
+from tuning_study.exceptions import InvalidStudy
+
+_LARGEST = 1024 * 1024
+_MOST_DOCUMENTS = 100
+_MOST_VALUES = 1_000_000  # with each alias counted as what it stands for
+_LONGEST = 1000  # characters of one problem
+
+_DECIMAL = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_OTHER_BASE = re.compile(r"[-+]?(0b[01]+|0o[0-7]+|0x[0-9a-fA-F]+)")
+_GO_INTEGER = re.compile(r"[-+]?(0[bB][01]+|0[oO][0-7]+|0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+
+
+def _spelt(names: str, value: bool | None) -> dict[str, bool | None]:
+    return {word: value for name in names.split() for word in (name, name.title(), name.upper())}
+
+
+_WORDS = {"": None, "~": None} | _spelt("null", None) | _spelt("true", True) | _spelt("false", False)
+_WORDS_1_1 = _WORDS | _spelt("y yes on", True) | _spelt("n no off", False)
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML document, and where its entries stand in the text."""
+
+    content: Any
+    line: int
+    lines: dict[tuple[int, Any], int] = field(repr=False)  # by the identity of an entry's container, and its key
+
+    def line_of(self, place: str) -> int | None:
+        """The line of the deepest part of `spec.parameters[0].min` that the document has; nothing if it has none.
+
+        An entry of a list is counted (`parameters[0]`) or named (`parameters.C`).
+        """
+        line, node = None, self.content
+        for part in re.findall(r"[^.\[\]]+", place):
+            key = _key_in(node, part)
+            if (id(node), key) not in self.lines:
+                break
+            line, node = self.lines[id(node), key], node[key]
+        return line
+
+
+def is_text(text: str) -> bool:
+    """Whether every reader takes it for text without quotes."""
+    return isinstance(_by_yaml_1_2(text), str) and isinstance(_by_kubectl(text), str)
+
+
+def read_documents(text: str | bytes) -> list[Document]:
+    """Every document that holds something. Raises InvalidStudy with all that is read in two ways."""
+    if len(text) > _LARGEST:
+        raise InvalidStudy([f"{len(text)} characters; Kubernetes takes no object beyond {_LARGEST}"])
+    composer = _Composer(text)
+    try:
+        found = list(islice(composer.documents(), _MOST_DOCUMENTS))
+    except RecursionError as error:
+        raise InvalidStudy(["not YAML that can be read: nested too deeply"]) from error
+    except (YAMLError, ValueError) as error:
+        raise InvalidStudy([f"not YAML: {error}"[:_LONGEST]]) from error
+    if composer.problems:
+        raise InvalidStudy(composer.problems)
+    return [document for document in found if document.content is not None]
+
+
+class _Composer:
+    """Makes Python values of YAML's events, as kubectl does, and collects what it would read in another way."""
+
+    def __init__(self, text: str | bytes) -> None:
+        self._events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(text))
+        self.problems: list[str] = []
+
+    def documents(self) -> Iterator[Document]:
+        begun = False
+        for event in self._events:
+            if isinstance(event, DocumentStartEvent):
+                self._anchors: dict[str, Any] = {}
+                self._sizes: dict[int, int] = {}
+                self._containers: list[Any] = []  # kept, so that no two of them have one identity
+                self._lines: dict[tuple[int, Any], int] = {}
+                first = next(self._events)
+                if begun and (not event.explicit or (_line(first) == _line(event) and not _is_empty(first))):
+                    self._refuse(event, "kubectl overlooks this document: begin it with `---` on a line of its own")
+                begun = True
+                yield Document(self._value(first), _line(event), self._lines)
+
+    def _value(self, event: Any) -> Any:
+        if isinstance(event, AliasEvent):
+            if event.anchor not in self._anchors:
+                raise InvalidStudy([f"line {_line(event)}: *{event.anchor} stands for nothing that is whole before it"])
+            return self._anchors[event.anchor]
+        if event.tag is not None:
+            self._refuse(event, f"remove the tag {event.tag}, which not every reader knows, and quote what is text")
+        value: Any
+        if isinstance(event, ScalarEvent):
+            value = self._plain(event) if event.style is None else event.value
+        elif isinstance(event, MappingStartEvent):
+            value = self._mapping()
+        else:
+            value = self._sequence()
+        if event.anchor is not None:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _sequence(self) -> list[Any]:
+        found: list[Any] = []
+        while not isinstance(event := next(self._events), SequenceEndEvent):
+            self._lines[id(found), len(found)] = _line(event)
+            found.append(self._value(event))
+        self._weigh(found, found)
+        return found
+
+    def _mapping(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        written: set[str] = set()
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            merges = isinstance(event, ScalarEvent) and event.style is None and event.value == "<<"
+            key = "<<" if merges else self._value(event)
+            value = self._value(next(self._events))
+            if not isinstance(key, str):
+                self._refuse(event, f"the key {_shown(key)} is no text: quote it")
+            elif key in written:
+                self._refuse(event, f"{_shown(key)} is there twice: remove one of them")
+            elif merges:
+                self._merge(event, found, value, first=not written)
+            else:
+                found[key] = value
+                self._lines[id(found), key] = _line(event)
+            written.add(str(key))
+        self._weigh(found, list(found.values()))
+        return found
+
+    def _merge(self, event: Event, into: dict[str, Any], given: Any, first: bool) -> None:
+        sources = given if isinstance(given, list) else [given]
+        if not all(isinstance(source, dict) for source in sources):
+            self._refuse(event, "`<<` takes in objects only")
+        elif not first:
+            self._refuse(event, "for kubectl `<<` replaces what stands before it: write it first")
+        else:
+            for source in reversed(sources):  # of several, the earlier prevail
+                into.update(source)
+                self._lines.update({(id(into), key): _line(event) for key in source})
+
+    def _plain(self, event: ScalarEvent) -> Any:
+        text: str = event.value
+        ours, theirs = _as_json(_by_yaml_1_2(text)), _as_json(_by_kubectl(text))
+        if isinstance(ours, float) and not math.isfinite(ours):
+            self._refuse(event, f"`{_cut(text)}` is no number that JSON has: quote it, or write another")
+        elif (type(ours), ours) != (type(theirs), theirs):
+            other = "" if isinstance(theirs, str) else f", or write {_shown(theirs)}"
+            self._refuse(
+                event,
+                f"`{_cut(text)}` is {_shown(ours)} in YAML 1.2 and {_shown(theirs)} for kubectl:"
+                f' quote it ("{_cut(text)}"){other}',
+            )
+        return ours
+
+    def _weigh(self, container: Any, values: list[Any]) -> None:
+        """Refuse aliases of aliases of aliases, which are short to write and too large for any reader."""
+        size = 1 + sum(self._sizes.get(id(value), 1) for value in values)
+        if size > _MOST_VALUES:
+            raise InvalidStudy([f"its aliases stand for more than {_MOST_VALUES} values: write it with fewer"])
+        self._sizes[id(container)] = size
+        self._containers.append(container)
+
+    def _refuse(self, event: Event, problem: str) -> None:
+        self.problems.append(f"line {_line(event)}: {problem}"[:_LONGEST])
+
+
+def _by_yaml_1_2(text: str) -> Any:
+    """As YAML 1.2 with `_` in numbers, which both readers take."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _NOT_FINITE.fullmatch(text):
+        return float(text.replace(".", ""))
+    digits = text.replace("_", "") if text[0] in "+-0123456789" else text
+    if _DECIMAL.fullmatch(digits) or _FLOAT.fullmatch(digits):
+        return _number(digits)
+    return int(digits, 0) if _OTHER_BASE.fullmatch(digits) else text
+
+
+def _by_kubectl(text: str) -> Any:
+    """As go-yaml 2 resolves a plain scalar. It has neither the dates nor the base 60 of YAML 1.1."""
+    if text in _WORDS_1_1:
+        return _WORDS_1_1[text]
+    if _NOT_FINITE.fullmatch(text):
+        return float(text.replace(".", ""))
+    digits = text.replace("_", "") if text[0] in "+-.0123456789" else text
+    if _GO_INTEGER.fullmatch(digits):
+        octal = re.fullmatch(r"[-+]?0[0-7]+", digits)
+        whole = int(digits, 8) if octal else _number(digits) if _DECIMAL.fullmatch(digits) else int(digits, 0)
+        if -(2**63) <= whole < 2**64:
+            return whole
+    if _FLOAT.fullmatch(digits):
+        number = _number(digits)
+        return number if math.isfinite(number) else text
+    return text
+
+
+def _number(text: str) -> int | float:
+    """A whole number as long as both int64 and a float of about its size can be one."""
+    real = float(text)
+    return int(text) if _DECIMAL.fullmatch(text) and abs(real) < 2**64 else real
+
+
+def _as_json(value: Any) -> Any:
+    """As a number arrives from kubectl: 1.0 and 1e3 are whole, and what is beyond int64 is not."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and -(2**63) <= value < 2**63 else value
+    if -(2**63) <= value < 2**63:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _key_in(node: Any, part: str) -> Any:
+    if not isinstance(node, list):
+        return part
+    named = [at for at, entry in enumerate(node) if isinstance(entry, dict) and entry.get("name") == part]
+    return int(part) if part.isdigit() and int(part) < len(node) else named[0] if named else None
+
+
+def _is_empty(event: Event) -> bool:
+    return isinstance(event, ScalarEvent) and event.value == ""
+
+
+def _line(event: Event) -> int:
+    return int(event.start_mark.line) + 1
+
+
+def _shown(value: Any) -> str:
+    return _cut(json.dumps(value, ensure_ascii=False)) if not isinstance(value, list | dict) else "of several values"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}…"
