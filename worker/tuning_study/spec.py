@@ -247,7 +247,7 @@ _STEP_NAMES = "self.steps.map(s, has(s.name) ? s.name : s.class.substring(s.clas
 class SklearnObjective(Model):
     steps: list[Step] = Field(min_length=1, max_length=16)
     dataset: Dataset
-    cross_validation: CrossValidation = CrossValidation()
+    cross_validation: CrossValidation = Field(default_factory=CrossValidation)
 
     rules = (
         Rule(
@@ -326,8 +326,8 @@ class Pruner(Model):
 class Phase(Model):
     name: ParameterName
     trials: int = Field(ge=1, le=1_000_000)
-    sampler: Sampler = Sampler()
-    pruner: Pruner = Pruner()
+    sampler: Sampler = Field(default_factory=Sampler)
+    pruner: Pruner = Field(default_factory=Pruner)
 
 
 class Strategy(Model):
@@ -404,7 +404,7 @@ class Retune(Model):
     cooldown: Duration | None = Field(None, description="No round starts within this time of the last one's start.")
     max_per_day: int | None = Field(None, ge=1, le=1000)
     budget: RetuneBudget | None = Field(None, description="Replaces the study's own in later rounds.")
-    warm_start: RetuneWarmStart = RetuneWarmStart()
+    warm_start: RetuneWarmStart = Field(default_factory=RetuneWarmStart)
 
 
 def variable(parameter: str) -> str:
@@ -424,14 +424,14 @@ class TuningStudySpec(Model):
     constraints: list[Constraint] = Field(default_factory=list, max_length=16)
     parameters: Annotated[list[Parameter], keyed(64)] = Field(default_factory=list)
     objective: Objective
-    strategy: Strategy = Strategy()
+    strategy: Strategy = Field(default_factory=Strategy)
     budget: Budget
-    workers: Workers = Workers()
+    workers: Workers = Field(default_factory=Workers)
     seed: int | None = Field(None, ge=0, le=2**32 - 1, description="By default derived from the study's name.")
     suspend: bool = False
-    warm_start: WarmStart = WarmStart()
+    warm_start: WarmStart = Field(default_factory=WarmStart)
     storage: Storage | None = Field(None, description="A PostgreSQL of one's own instead of the operator's.")
-    retune: Retune = Retune()
+    retune: Retune = Field(default_factory=Retune)
     deletion_policy: Literal["Delete", "Retain"] = Field(
         "Delete", description="What becomes of the study's history when the resource is deleted."
     )

@@ -109,13 +109,13 @@ class TuningStudyStatus(Model):
             max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
         ),
     ] = Field(default_factory=list)
-    trials: TrialCounts = TrialCounts()
-    workers: WorkerCounts = WorkerCounts()
+    trials: TrialCounts = Field(default_factory=TrialCounts)
+    workers: WorkerCounts = Field(default_factory=WorkerCounts)
     phase: Short | None = None
     best: Best | None = None
     pareto: Pareto | None = None
     storage: StorageStatus | None = None
-    retune: RetuneStatus = RetuneStatus()
+    retune: RetuneStatus = Field(default_factory=RetuneStatus)
     rounds: list[Round] = Field(default_factory=list, max_length=ROUNDS_KEPT)
     start_time: datetime | None = None
     completion_time: datetime | None = None
