@@ -32,9 +32,9 @@ from integration.harness.api import NodeApi
 from integration.services import SYSTEM, Operator, Postgres, chart_rbac
 from tuning_operator.names import STUDY_LABEL
 from tuning_store import progress, rounds, tenants
-from tuning_store.claims import Claimed
 from tuning_store.storage import Store, open_store
 from tuning_store.urls import driver_url
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim
 from tuning_study.crd import build_crd
 from tuning_study.round import ResolvedRound

@@ -30,11 +30,11 @@ from optuna.trial import TrialState
 from sqlalchemy import create_engine, make_url
 
 from tuning_store import rounds, schema
-from tuning_store.claims import Claimed
 from tuning_store.postgres.frozen import children
 from tuning_store.progress import read as read_progress
 from tuning_store.storage import open_store
 from tuning_store.urls import driver_url
+from tuning_store.values import Claimed
 from tuning_study.manifest import read_spec
 from tuning_study.round import resolve
 from tuning_study.spec import Phase, Sampler, TuningStudySpec

@@ -127,6 +127,7 @@ def run(
 ) -> Outcome:
     """Start or go on with the study, until its round is over or somebody stops it."""
     resolved = resolved_round(study)
+    note_change(store, resolved, display.note)
     study_id = prepare(store, resolved, display.note)
     standing = store.ledger.progress()[resolved.study]
     if standing.over is not None:
@@ -149,6 +150,20 @@ def run(
         study.name,
     )
     return LocalRun(resolved, study_id, store, supervisor, display, signals).until_over()
+
+
+def note_change(store: Store, resolved: ResolvedRound, note: Callable[[str], object]) -> None:
+    """A changed file is another study, and begins anew; that is told where the earlier one has trials."""
+    known = store.ledger.progress()
+    if resolved.study in known:
+        return
+    before = [standing for study, standing in known.items() if study.startswith(f"{LOCAL}/{resolved.name}/")]
+    trials = sum(standing.counts.used for standing in before)
+    if trials:
+        note(
+            f"{resolved.name} was changed since its last run and begins anew; the {trials} trials of before stay in "
+            "the store, and come back with the file as it was"
+        )
 
 
 def put_back_of_dead_runs(store: Store, study: str, study_id: int, identity: RunIdentity) -> None:

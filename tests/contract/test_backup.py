@@ -18,10 +18,10 @@ from sqlalchemy import Engine, create_engine, text
 from builders import make_round
 from tuning_store import backup, claims, progress, rounds, schema, tenants
 from tuning_store.backup import BackupUnusable
-from tuning_store.claims import Claimed
 from tuning_store.storage import Store, open_store
 from tuning_store.tenants import tenant_of
 from tuning_store.urls import driver_url, engine_arguments
+from tuning_store.values import Claimed
 
 from .conftest import start_round
 

@@ -14,15 +14,16 @@ from redis.client import Pipeline
 from sqlalchemy import update
 
 from builders import make_round
-from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost, StoreUnavailable, UnknownRound
 from tuning_store.journal.ledger import RedisLedger
 from tuning_store.journal.moment import Round
 from tuning_store.journal.storage import RedisStorage, seen_key
 from tuning_store.postgres.storage import PostgresStorage
-from tuning_store.storage import PatientStorage, Store, open_store
+from tuning_store.sql_storage import PatientStorage
+from tuning_store.storage import Store, open_store
 from tuning_store.tables import rounds as round_table
 from tuning_store.tables import workers
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim, Counts, Over
 from tuning_study.spec import Budget
 

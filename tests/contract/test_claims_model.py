@@ -25,10 +25,10 @@ from optuna.trial import TrialState
 
 from builders import make_round
 from tuning_store import schema
-from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost, translated
 from tuning_store.postgres.link import Link
 from tuning_store.storage import Store, open_store
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim, Counts
 from tuning_study.spec import Budget
 from tuning_study.worker_contract import MAX_ATTEMPTS

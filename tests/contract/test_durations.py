@@ -7,10 +7,10 @@ from sqlalchemy import create_engine, update
 
 from builders import make_round
 from tuning_store import tables, tenants
-from tuning_store.claims import Claimed
 from tuning_store.durations import BOUNDS, read_durations
 from tuning_store.storage import open_store
 from tuning_store.urls import driver_url
+from tuning_store.values import Claimed
 
 from .conftest import start_round
 

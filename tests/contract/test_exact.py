@@ -13,8 +13,8 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from builders import make_round
-from tuning_store.claims import Claimed
 from tuning_store.storage import Store, open_store
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim, Counts
 from tuning_study.results import FAILURE_ATTRIBUTE
 from tuning_study.spec import Budget

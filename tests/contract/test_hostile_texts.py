@@ -6,8 +6,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from builders import make_round
-from tuning_store.claims import Claimed
 from tuning_store.storage import Store
+from tuning_store.values import Claimed
 from tuning_study.results import FAILURE_ATTRIBUTE
 
 from .conftest import StartRound

@@ -242,6 +242,17 @@ def test_a_worker_whose_process_ended_goes_on(folder: Folder, function: str, fai
     assert (found["Complete"], found.get("Failed", 0)) == (6, failed)
 
 
+def test_a_changed_study_says_that_it_begins_anew(folder: Folder) -> None:
+    file = folder.study(trials=3, workers=1)
+    assert "begins anew" not in folder.tuning("run", file, *SQLITE).stdout
+    file.write_text(file.read_text().replace("Minimize", "Maximize"))
+    assert (
+        "told was changed since its last run and begins anew; the 3 trials"
+        in folder.tuning("run", file, *SQLITE).stdout
+    )
+    assert "begins anew" not in folder.tuning("run", file, *SQLITE).stdout
+
+
 def test_objectives_that_always_end_their_process_end_the_run(folder: Folder) -> None:
     run = folder.tuning("run", folder.study("breaks", failed=5), *SQLITE)
 

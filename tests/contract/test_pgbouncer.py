@@ -17,8 +17,8 @@ from sqlalchemy.engine import make_url
 
 from builders import make_round
 from tuning_store import progress, schema
-from tuning_store.claims import Claimed
 from tuning_store.storage import open_storage, open_store
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim, Counts
 
 from . import servers

@@ -15,12 +15,12 @@ from sqlalchemy import create_engine, text
 
 from builders import make_round
 from tuning_store import claims, progress, schema, tenants
-from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost
 from tuning_store.postgres.link import Link
 from tuning_store.postgres.storage import PostgresStorage
 from tuning_store.storage import open_storage, open_store
 from tuning_store.urls import driver_url
+from tuning_store.values import Claimed
 from tuning_study.budget import Counts
 
 from .conftest import start_round

@@ -11,10 +11,10 @@ from sqlalchemy import create_engine, event
 from builders import MAXIMIZE, MINIMIZE, make_round
 from tuning_operator.observe import _described
 from tuning_store import schema, tenants
-from tuning_store.claims import Claimed
 from tuning_store.progress import read_all, read_candidates, read_point, read_some
 from tuning_store.storage import Store, open_store
 from tuning_store.urls import driver_url
+from tuning_store.values import Claimed
 from tuning_study.budget import Counts, Over
 from tuning_study.results import METRICS_ATTRIBUTE, Candidate
 from tuning_study.round import ResolvedRound

@@ -10,11 +10,11 @@ from sqlalchemy import MetaData, func, select
 
 from builders import MAXIMIZE, MINIMIZE, make_round
 from tuning_store import rounds
-from tuning_store.claims import Claimed
 from tuning_store.exceptions import UnknownRound
 from tuning_store.journal.ledger import RedisLedger
 from tuning_store.rounds import ROUND_ATTRIBUTE
 from tuning_store.storage import Store, open_store
+from tuning_store.values import Claimed
 from tuning_study.budget import Counts, Over
 from tuning_study.round import ResolvedRound
 from tuning_study.spec import Budget

@@ -12,11 +12,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from builders import make_round
 from tuning_store import claims, progress, rounds, tenants
-from tuning_store.claims import Claimed
 from tuning_store.exceptions import PermissionRefused
 from tuning_store.storage import open_store
 from tuning_store.tenants import tenant_of
 from tuning_store.urls import driver_url, engine_arguments
+from tuning_store.values import Claimed
 
 from .conftest import start_round
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -24,19 +23,10 @@ from tuning_store.tables import (
     trials,
     workers,
 )
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim, Counts, Limits, Over, may_claim, over, result_counts
 from tuning_study.results import FAILURE_ATTRIBUTE
 from tuning_study.worker_contract import MAX_ATTEMPTS
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """A trial that is now this worker's: RUNNING, and charged to the budget when it completes or is pruned."""
-
-    trial_id: int
-    number: int
-    taken: int  # trials that were finished or running before; decides the phase
-    attempt: int  # 1, then one more each time its worker was lost
 
 
 def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:

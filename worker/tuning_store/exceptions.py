@@ -6,21 +6,25 @@ StoreError
 ├── PermissionRefused       the role may not do what was asked
 ├── UnknownRound            no such round in the store
 └── ClaimLost               the trial is no longer this worker's to finish
+
+Imports no SQLAlchemy, which a worker on PostgreSQL does without: an error of it can only come where it was imported.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg2  # type: ignore[import-untyped]
 from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 _INSUFFICIENT_PRIVILEGE = "42501"
-_PASSING = {
+_PASSING_CODES = {
     "25006",  # read only: a server that was failed over from, or is not yet the primary
     "25P02",  # a transaction whose earlier statement was cancelled
 }
+_PASSING_NAMES = {"OperationalError", "InterfaceError"}  # of SQLAlchemy's errors, as of every DB-API driver's
+# A refused login arrives without a code: the connection that would carry it was never made.
+_REFUSED_LOGIN = ("password authentication failed", "no pg_hba.conf entry", "Access denied", "does not exist")
 
 
 class StoreError(Exception):
@@ -47,35 +51,44 @@ class ClaimLost(StoreError):
     """The trial was given to another worker, or finished, while this one was away."""
 
 
-TRANSIENT = (StoreUnavailable, StorageInternalError, OperationalError, InterfaceError, PoolTimeout)
-"""What passes when the database comes back."""
-
-
 @contextmanager
 def translated() -> Iterator[None]:
     """Database errors inside the block as this package's own, the original chained."""
     try:
         yield
-    except DBAPIError as error:
-        raise _translate(error, error.orig) from error
-    except psycopg2.Error as error:
-        raise _translate(error, error) from error
-    except StorageInternalError as error:
+    except Exception as error:
+        ours = translate(error)
+        if ours is error:
+            raise
+        raise ours from error
+
+
+def translate(error: BaseException) -> BaseException:
+    """The error as one of this package's; the same one if it is no database's, or says that a program is wrong."""
+    if isinstance(error, psycopg2.Error):
+        return _translate(error, error)
+    if isinstance(error, StorageInternalError):  # Optuna's wrapper
         cause = error.__cause__
-        if isinstance(cause, DBAPIError):
-            raise _translate(cause, cause.orig) from error
-        raise StoreUnavailable(str(error)) from error
+        return translate(cause) if cause is not None and _is_sqlalchemys(cause) else StoreUnavailable(str(error))
+    if _is_sqlalchemys(error):
+        original = getattr(error, "orig", None)
+        return StoreUnavailable(str(error)) if original is None else _translate(error, original)
+    return error
 
 
-def _translate(error: Exception, original: BaseException | None) -> Exception:
+def _is_sqlalchemys(error: BaseException) -> bool:
+    """Whether it wraps a driver's error, or tells of a pool that has no connection left."""
+    exc = sys.modules.get("sqlalchemy.exc")
+    return exc is not None and isinstance(error, exc.DBAPIError | exc.TimeoutError)
+
+
+def _translate(error: BaseException, original: BaseException) -> BaseException:
     text, code = str(original).strip(), getattr(original, "pgcode", None)
     if code == _INSUFFICIENT_PRIVILEGE:
         return PermissionRefused(text)
-    passing = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
-    if not isinstance(error, passing) and code not in _PASSING:
+    passing = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
+    if not passing and type(error).__name__ not in _PASSING_NAMES and code not in _PASSING_CODES:
         return error
-    # A refused login arrives without a code: the connection that would carry it was never made.
-    refused = ("password authentication failed", "no pg_hba.conf entry", "Access denied", "does not exist")
-    if ("FATAL" in text and any(words in text for words in refused)) or "Access denied" in text:
+    if ("FATAL" in text and any(words in text for words in _REFUSED_LOGIN)) or "Access denied" in text:
         return AuthenticationRefused(text)
     return StoreUnavailable(text)

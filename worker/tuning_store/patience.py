@@ -16,7 +16,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from tuning_store.exceptions import TRANSIENT, AuthenticationRefused, translated
+from tuning_store.exceptions import AuthenticationRefused, StoreUnavailable, translate
 
 FOREVER = float("inf")
 R = TypeVar("R")
@@ -65,15 +65,11 @@ class Patience:
         return error is not None and self._may_pass(error, attempt.seconds_since_start or 0.0)
 
     def _may_pass(self, error: BaseException, seconds: float) -> bool:
-        try:
-            with translated():
-                raise error
-        except AuthenticationRefused:
-            return seconds < self.refused_seconds
-        except TRANSIENT:
-            return True
-        except BaseException:
-            return False
+        match translate(error):
+            case AuthenticationRefused():
+                return seconds < self.refused_seconds
+            case found:
+                return isinstance(found, StoreUnavailable)
 
 
 def waits_out_outages(*more: str) -> Callable[[type[R]], type[R]]:

@@ -1,86 +1,56 @@
-"""Opens a store: its ledger of rounds, and the Optuna storage beside it."""
+"""Opens a store: its ledger of rounds, and the Optuna storage beside it.
 
-from collections.abc import Callable, Sequence
+What one kind of store needs is imported when a store of that kind is opened: a worker's start is mostly imports.
+"""
+
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.storages import BaseStorage, RDBStorage
-from optuna.storages._cached_storage import _CachedStorage
-from optuna.trial import TrialState
-from sqlalchemy import Dialect, Engine, NullPool, event
-from sqlalchemy.engine import make_url
+from optuna.storages import BaseStorage
 
-from tuning_store import claims
-from tuning_store import schema as tables_of
-from tuning_store.claims import Claimed
-from tuning_store.exceptions import PermissionRefused, StoreError, translated
-from tuning_store.ledger import Ledger, SqlLedger
-from tuning_store.patience import Patience, waits_out_outages
+from tuning_store.exceptions import PermissionRefused, StoreError
+from tuning_store.patience import Patience
 from tuning_store.postgres.link import Link
 from tuning_store.postgres.storage import PostgresStorage
-from tuning_store.urls import driver_url, engine_arguments, is_redis
+from tuning_store.urls import backend, connect_arguments, is_redis
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim, Over
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from tuning_store.journal.storage import RedisStorage
+    from tuning_store.ledger import Ledger
+    from tuning_store.sql_storage import PatientStorage
 
 Url = str | Callable[[], str]
 """Where the store is; a function is asked again at each new connection, so that a password may change meanwhile."""
-
-
-@waits_out_outages("claim", "get_best_trial", "get_n_trials", "remove_session")
-class PatientStorage(_CachedStorage):
-    """Optuna's cached RDBStorage whose every operation waits out an outage, and whose results obey the claim."""
-
-    def __init__(self, backend: RDBStorage, worker: str | None, patience: Patience) -> None:
-        super().__init__(backend)
-        self._worker = worker
-        self._patience = patience
-
-    def claim(self, study_id: int) -> Claimed | Claim:
-        """See claims.claim."""
-        assert self._worker is not None
-        found = claims.claim(self._backend.engine, study_id, self._worker)
-        self.get_all_trials(study_id, deepcopy=False)  # Optuna's cache knows only trials that it has read
-        return found
-
-    def beat(self, study_id: int) -> Over | None:
-        """See claims.beat."""
-        assert self._worker is not None
-        return claims.beat(self._backend.engine, study_id, self._worker)
-
-    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
-        if self._worker is None or not state.is_finished():
-            return super().set_trial_state_values(trial_id, state, values)
-        engine, worker = self._backend.engine, self._worker
-        return self._patience.repeat(lambda again: claims.finish(engine, trial_id, worker, state, values, again=again))
-
-    def flush(self) -> None:
-        """Nothing is kept back."""
-
-    def as_worker(self, worker: str) -> "PatientStorage":
-        return PatientStorage(self._backend, worker, self._patience)
-
-    def close(self) -> None:
-        self.remove_session()
-        self._backend.engine.dispose()
 
 
 @dataclass(frozen=True)
 class Store:
     """An open store. `worker` is whose claims its results are checked against; None for readers."""
 
-    ledger: Ledger
     storage: "PostgresStorage | PatientStorage | RedisStorage"
     patience: Patience
+    open_ledger: "Callable[[], Ledger]"
     worker: str | None = None
 
+    @cached_property
+    def ledger(self) -> "Ledger":
+        """What is known of rounds beside the trials. Opened when it is first asked for."""
+        return self.open_ledger()
+
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> "Engine":
         """Of an SQL store, for the functions that are for those alone."""
+        from tuning_store.ledger import SqlLedger
+
         assert isinstance(self.ledger, SqlLedger)
         return self.ledger.engine
 
@@ -130,20 +100,27 @@ def open_store(
 ) -> Store:
     """The store behind a PostgreSQL, MySQL, SQLite or Redis URL; its tables exist (schema.create made them)."""
     patience = patience or Patience(seconds=5.0)
-    if isinstance(url, str) and is_redis(url):
-        return _open_redis(url, worker, patience)
-    address = patience(lambda: _current(url))
-    arguments = engine_arguments(address, schema)
-    if make_url(address).get_backend_name() != "postgresql":
-        backend = _rdb(url, arguments, patience)
-        return Store(SqlLedger(backend.engine), PatientStorage(backend, worker, patience), patience, worker)
-    if worker is not None:  # workers are many, and connections few: what is asked seldom keeps none
-        arguments = {"connect_args": arguments["connect_args"], "poolclass": NullPool}
-    backend = _rdb(url, arguments, patience)
-    link = Link(address, arguments["connect_args"], patience)
-    for engine in (backend.engine, link.engine):
-        _ask_again(engine, url)
-    return Store(SqlLedger(backend.engine), PostgresStorage(link, backend, worker), patience, worker)
+    address = patience(lambda: url if isinstance(url, str) else url())
+    if is_redis(address):
+        return _open_redis(address, worker, patience)
+    if backend(address) != "postgresql":
+        return _open_sql(address, worker, patience)
+    storage = PostgresStorage(Link(url, connect_arguments(address, schema), patience), worker)
+    return Store(storage, patience, cache(lambda: _sql_ledger(storage.engine)), worker)
+
+
+def _sql_ledger(engine: "Engine") -> "Ledger":
+    from tuning_store.ledger import SqlLedger
+
+    return SqlLedger(engine)
+
+
+def _open_sql(url: str, worker: str | None, patience: Patience) -> Store:
+    from tuning_store.sql_storage import PatientStorage, rdb_storage
+    from tuning_store.urls import driver_url, engine_arguments
+
+    storage = rdb_storage(url, engine_arguments(driver_url(url)), patience)
+    return Store(PatientStorage(storage, worker, patience), patience, lambda: _sql_ledger(storage.engine), worker)
 
 
 def _open_redis(url: str, worker: str | None, patience: Patience) -> Store:
@@ -155,7 +132,7 @@ def _open_redis(url: str, worker: str | None, patience: Patience) -> Store:
         raise StoreError("redis:// needs the package redis: pip install redis") from error
     redis = connect(url)
     storage = patience(lambda: RedisStorage(redis, worker, patience))
-    return Store(RedisLedger(redis, storage), storage, patience, worker)
+    return Store(storage, patience, lambda: RedisLedger(redis, storage), worker)
 
 
 def open_storage(url: str, **heartbeat: Any) -> BaseStorage:
@@ -164,31 +141,15 @@ def open_storage(url: str, **heartbeat: Any) -> BaseStorage:
     Makes the tables that are missing. `heartbeat` is what Optuna's RDBStorage takes: `heartbeat_interval` and
     `grace_period` in seconds, `heartbeat_stale_trial_callback`.
     """
-    address = driver_url(url)
-    arguments = engine_arguments(address)
+    from optuna.storages import RDBStorage
+
+    from tuning_store import schema
+    from tuning_store.urls import driver_url, engine_arguments
+
     with suppress(PermissionRefused):  # a login that may not make tables: whoever made it has made them
-        tables_of.create(address)
-    if make_url(address).get_backend_name() != "postgresql":
-        return optuna.storages.get_storage(RDBStorage(address, engine_kwargs=arguments, **heartbeat))
-    patience = Patience(seconds=60.0)
-    backend = _rdb(address, arguments, patience, **heartbeat)
-    return PostgresStorage(Link(address, arguments["connect_args"], patience), backend)
-
-
-def _current(url: Url) -> str:
-    return driver_url(url if isinstance(url, str) else url())
-
-
-def _rdb(url: Url, arguments: dict[str, Any], patience: Patience, **heartbeat: Any) -> RDBStorage:
-    options = {"skip_compatibility_check": True, "skip_table_creation": True, **heartbeat}
-    with translated():
-        return patience(lambda: RDBStorage(_current(url), engine_kwargs=dict(arguments), **options))
-
-
-def _ask_again(engine: Engine, url: Url) -> None:
-    if isinstance(url, str):
-        return
-
-    @event.listens_for(engine, "do_connect")
-    def use_current_url(dialect: Dialect, _: Any, __: Any, parameters: dict[str, Any]) -> None:
-        parameters.update(dialect.create_connect_args(make_url(_current(url)))[1])
+        schema.create(url)
+    if backend(url) != "postgresql":
+        address = driver_url(url)
+        storage = RDBStorage(address, engine_kwargs=engine_arguments(address), **heartbeat)
+        return optuna.storages.get_storage(storage)
+    return PostgresStorage(Link(url, connect_arguments(url), Patience(seconds=60.0)), heartbeat=heartbeat)

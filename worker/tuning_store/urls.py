@@ -1,12 +1,31 @@
-"""What a store's URL means to SQLAlchemy."""
+"""What a store's URL means to SQLAlchemy, and to PostgreSQL's own library.
 
+SQLAlchemy is imported where it is asked for: a worker on PostgreSQL does without.
+"""
+
+import re
 from typing import Any
+from urllib.parse import parse_qs, unquote
 
-from sqlalchemy.engine import make_url
+_URL = re.compile(
+    r"(?P<name>[\w+]+)://"
+    r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?:\[(?P<ipv6>[^/?]+)\]|(?P<host>[^/:?]+))?(?::(?P<port>[^/?]*))?"
+    r"(?:/(?P<dbname>[^?]*))?(?:\?(?P<query>.*))?"
+)
+_HOST_AND_PORT = re.compile(r"(?P<host>[^/].*):(?P<port>\d+)")
+
+
+def backend(url: str) -> str:
+    """`postgresql`, `mysql`, `sqlite`, `redis` and so on; empty for what is no URL."""
+    name = url.partition("://")[0].partition("+")[0].strip() if "://" in url else ""
+    return {"postgres": "postgresql"}.get(name, name)
 
 
 def driver_url(url: str) -> str:
     """`url` with the driver this package ships: `postgres://` and `postgresql://` mean psycopg2, `mysql://` PyMySQL."""
+    from sqlalchemy.engine import make_url
+
     drivers = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2", "mysql": "mysql+pymysql"}
     parsed = make_url(url)
     return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername)).render_as_string(
@@ -15,17 +34,49 @@ def driver_url(url: str) -> str:
 
 
 def is_redis(url: str) -> bool:
-    return make_url(url).drivername in ("redis", "rediss")
+    return backend(url) in ("redis", "rediss")
+
+
+def connect_arguments(url: str, schema: str | None = None) -> dict[str, Any]:
+    """The driver's arguments besides what stands in the URL."""
+    if backend(url) == "sqlite":
+        return {"timeout": 60}
+    if backend(url) != "postgresql":
+        return {"connect_timeout": 10}
+    search_path = {} if schema is None else {"options": f"-csearch_path={schema}"}
+    return {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3} | search_path
 
 
 def engine_arguments(url: str, schema: str | None = None) -> dict[str, Any]:
     """SQLAlchemy's arguments: connections are checked before use, so that a restarted server goes unnoticed."""
-    backend = make_url(url).get_backend_name()
-    if backend == "sqlite":
-        return {"connect_args": {"timeout": 60}}
-    connect: dict[str, Any] = {"connect_timeout": 10}
-    if backend == "postgresql":
-        connect |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-        if schema is not None:
-            connect["options"] = f"-csearch_path={schema}"
-    return {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2, "connect_args": connect}
+    arguments = {"connect_args": connect_arguments(url, schema)}
+    pool = {} if backend(url) == "sqlite" else {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2}
+    return arguments | pool
+
+
+def libpq_arguments(url: str) -> dict[str, str]:
+    """A PostgreSQL URL, as SQLAlchemy reads it, as the keywords of psycopg2.connect. Raises ValueError for no URL."""
+    found = _URL.fullmatch(url)
+    if found is None or backend(url) != "postgresql":
+        raise ValueError("not a URL of a PostgreSQL")
+    query = parse_qs(found["query"] or "", keep_blank_values=True)
+    arguments = {
+        "user": unquote(found["user"] or ""),
+        "password": unquote(found["password"] or ""),
+        "host": found["ipv6"] or found["host"] or "",
+        "port": found["port"] or "",
+        "dbname": found["dbname"] or "",
+        **{key: values[-1] for key, values in query.items()},
+        **_several_hosts(query.get("host", [])),
+    }
+    return {key: value for key, value in arguments.items() if value}
+
+
+def _several_hosts(hosts: list[str]) -> dict[str, str]:
+    """`host=a:1&host=b:2` as libpq writes it; nothing where one host stands without a port."""
+    pairs = [_HOST_AND_PORT.fullmatch(host) for host in hosts]
+    if len(hosts) < 2 and not any(pairs):
+        return {}
+    names = [pair["host"] if pair else host for pair, host in zip(pairs, hosts, strict=True)]
+    ports = [pair["port"] if pair else "" for pair in pairs]
+    return {"host": ",".join(names), "port": ",".join(ports) if any(ports) else ""}

@@ -31,7 +31,13 @@ AS_MANIFEST: dict[str, Any] = {"strict": True, "by_alias": True, "by_name": Fals
 class Model(BaseModel):
     """Base of every part of the manifest: camelCase outside, snake_case inside, frozen, no unknown fields."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        frozen=True,
+        defer_build=True,  # a worker, whose start is mostly imports, needs few of the models
+    )
     rules: ClassVar[tuple[Rule, ...]] = ()
 
     @model_validator(mode="after")

@@ -4,6 +4,10 @@ Signals have their usual meaning here, so that the objective and the processes i
 supervisor says stop through a socket.
 """
 
+# isort: off
+from tuning_worker import deferred  # noqa: F401 - acts before structlog and Optuna are imported
+# isort: on
+
 import faulthandler
 import os
 import sys

@@ -12,7 +12,7 @@ from typing import Self
 
 import structlog
 
-from tuning_store.exceptions import TRANSIENT, StoreError
+from tuning_store.exceptions import StoreError
 from tuning_store.storage import Store
 from tuning_study.budget import Over
 from tuning_study.worker_contract import ExitCode
@@ -100,7 +100,7 @@ class Pulse:
     def _say_alive(self) -> None:
         try:
             self._over = self._store.beat(self._study_id)
-        except (*TRANSIENT, StoreError) as error:
+        except Exception as error:  # without this thread the worker would seem dead, and nothing would bound its trials
             log.warning("the store did not take the heartbeat", error=str(error))
 
     def _judge(self, now: float) -> None:

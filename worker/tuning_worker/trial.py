@@ -12,9 +12,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study._tell import _tell_with_warning
 from optuna.trial import TrialState
 
-from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost
 from tuning_store.storage import Store
+from tuning_store.values import Claimed
 from tuning_study.budget import Over
 from tuning_study.results import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE, reaches_goals, violations
 from tuning_study.seeds import trial_seed

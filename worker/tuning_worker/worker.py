@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import structlog
 
-from tuning_store.claims import Claimed
 from tuning_store.exceptions import StoreError
 from tuning_store.patience import FOREVER, Patience
 from tuning_store.storage import Store, open_store
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim, Over
 from tuning_study.strategy import Samplers
 from tuning_study.worker_contract import ExitCode

@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from builders import MAXIMIZE, MINIMIZE, make_round, make_spec
-from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost
+from tuning_store.values import Claimed
 from tuning_study.strategy import Samplers
 from tuning_worker.exceptions import TrialFailed, TrialInterrupted
 from tuning_worker.run import TrialRun

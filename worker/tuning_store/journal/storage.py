@@ -11,11 +11,11 @@ from optuna.trial import FrozenTrial, TrialState
 from redis import Redis
 from redis.client import Pipeline
 
-from tuning_store.claims import Claimed
 from tuning_store.exceptions import ClaimLost, UnknownRound
 from tuning_store.journal.log import RedisJournal, append, clock, translated
 from tuning_store.journal.moment import Moment, Round, attempts_of, worker_of
 from tuning_store.patience import Patience, waits_out_outages
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim, Over, may_claim, over, result_counts
 from tuning_study.space import Point
 

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, distribution_to_json, json_to_distribution
-from optuna.storages._rdb.models import TrialIntermediateValueModel, TrialValueModel
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning_store.postgres.link import Row
@@ -132,17 +131,16 @@ def _stored_time(local: datetime | None) -> str | None:
 
 
 def _value(value: float) -> dict[str, Any]:
-    stored, kind = TrialValueModel.value_to_stored_repr(value)
-    return {"value": stored if stored is None else _number(stored), "kind": kind.name}
+    """An objective's value as Optuna stores it."""
+    if math.isinf(value):
+        return {"value": None, "kind": "INF_POS" if value > 0 else "INF_NEG"}
+    # JSON has no NaN, PostgreSQL reads it from a text.
+    return {"value": "NaN" if math.isnan(value) else float(value), "kind": "FINITE"}
 
 
 def _report(value: float) -> dict[str, Any]:
-    stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-    return {"value": stored, "kind": kind.name}
-
-
-def _number(value: float) -> float | str:
-    return "NaN" if math.isnan(value) else float(value)  # JSON has no NaN, PostgreSQL reads it from a text
+    """A report as Optuna stores it: there NaN is a kind of its own."""
+    return {"value": None, "kind": "NAN"} if math.isnan(value) else _value(value)
 
 
 def _distribution_text(distribution: BaseDistribution) -> str:

@@ -4,29 +4,34 @@ import copy
 import json
 import threading
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from optuna import Study
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import BaseStorage, RDBStorage
+from optuna.storages import BaseStorage
 from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.study._frozen import FrozenStudy
 from optuna.study._study_direction import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from tuning_store.claims import Claimed
-from tuning_store.exceptions import TRANSIENT, ClaimLost, StoreError, UnknownRound
+from tuning_store.exceptions import ClaimLost, StoreError, UnknownRound
 from tuning_store.postgres import frozen
 from tuning_store.postgres.draft import Draft
 from tuning_store.postgres.history import History
 from tuning_store.postgres.link import Link
+from tuning_store.values import Claimed
 from tuning_study.budget import Claim, Over
 from tuning_study.results import CONSTRAINT_PREFIX, FAILURE_ATTRIBUTE
 from tuning_study.worker_contract import MAX_ATTEMPTS
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from sqlalchemy import Engine
 
 log = structlog.get_logger()
 R = TypeVar("R")
@@ -43,8 +48,9 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
     trials is one round trip that brings what is new.
     """
 
-    def __init__(self, link: Link, studies: RDBStorage, worker: str | None = None) -> None:
-        self._link, self._studies, self._worker = link, studies, worker
+    def __init__(self, link: Link, worker: str | None = None, heartbeat: Mapping[str, Any] | None = None) -> None:
+        """`heartbeat` is what Optuna's RDBStorage takes of it."""
+        self._link, self._worker, self._heartbeat = link, worker, dict(heartbeat or {})
         self._lock = threading.Lock()
         self._histories: dict[int, History] = {}
         self._drafts: dict[int, Draft] = {}
@@ -54,10 +60,28 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
         self._closed = threading.Event()
 
     def __reduce__(self) -> Any:
-        return PostgresStorage, (self._link, self._studies, self._worker)
+        return PostgresStorage, (self._link, self._worker, self._heartbeat)
 
     def as_worker(self, worker: str) -> "PostgresStorage":
-        return PostgresStorage(self._link, self._studies, worker)
+        return PostgresStorage(self._link, worker, self._heartbeat)
+
+    @cached_property
+    def _studies(self) -> "RDBStorage":
+        """Optuna's own storage on the same tables, for what is asked seldom: most workers never import SQLAlchemy."""
+        from sqlalchemy import NullPool
+
+        from tuning_store.sql_storage import rdb_storage
+        from tuning_store.urls import engine_arguments
+
+        arguments = engine_arguments(self._link.url) | {"connect_args": dict(self._link.arguments)}
+        if self._worker is not None:  # workers are many, and connections few: what is asked seldom keeps none
+            arguments = {"connect_args": arguments["connect_args"], "poolclass": NullPool}
+        return rdb_storage(self._link.source, arguments, self._link.patience, **self._heartbeat)
+
+    @property
+    def engine(self) -> "Engine":
+        """SQLAlchemy's, on the same database."""
+        return self._studies.engine
 
     def flush(self) -> None:
         """Write what is not written yet. Nothing happens to trials that are no longer this worker's."""
@@ -69,11 +93,13 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
         """Write what is not written yet, and let go of the connections."""
         self._closed.set()
         self.flush()
-        self._studies.remove_session()
-        self._studies.engine.dispose()
-        self._link.engine.dispose()
+        if "_studies" in vars(self):
+            self._studies.remove_session()
+            self._studies.engine.dispose()
+        self._link.close()
 
-    # Studies are few, and what is known of them changes seldom: Optuna's own code serves.
+    # Studies are few, and what is known of them changes seldom: Optuna's own code serves, but for what every worker
+    # asks at its start.
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         return self._patiently(lambda: self._studies.create_new_study(directions, study_name))
@@ -91,14 +117,21 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
         self._patiently(lambda: self._studies.set_study_system_attr(study_id, key, value))
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        return self._patiently(lambda: self._studies.get_study_id_from_name(study_name))
+        rows = self._link.call("SELECT study_id FROM studies WHERE study_name = %s", (study_name,))
+        if not rows:
+            raise KeyError(f"no study {study_name!r} in the store")
+        return int(rows[0][0])
 
     def get_study_name_from_id(self, study_id: int) -> str:
         return self._patiently(lambda: self._studies.get_study_name_from_id(study_id))
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         if study_id not in self._directions:
-            self._directions[study_id] = self._patiently(lambda: self._studies.get_study_directions(study_id))
+            statement = "SELECT direction FROM study_directions WHERE study_id = %s ORDER BY objective"
+            rows = self._link.call(statement, (study_id,))
+            if not rows:
+                raise KeyError(f"no study {study_id} in the store")
+            self._directions[study_id] = [StudyDirection[direction] for (direction,) in rows]
         return self._directions[study_id]
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
@@ -219,7 +252,7 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
                         (trial_id, self._worker, state.name, said, again),
                     )
                 )[0]
-            except TRANSIENT:
+            except BaseException:
                 draft.give_back(taken)
                 raise
             self._drafts.pop(trial_id, None)
@@ -373,10 +406,12 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
         return self._patiently(lambda: self._studies._get_stale_trial_ids(study_id))
 
     def get_heartbeat_interval(self) -> int | None:
-        return self._studies.get_heartbeat_interval()
+        interval: int | None = self._heartbeat.get("heartbeat_interval")
+        return interval
 
     def get_heartbeat_stale_trial_callback(self) -> Callable[[Study, FrozenTrial], None] | None:
-        return self._studies.get_heartbeat_stale_trial_callback()
+        callback: Callable[[Study, FrozenTrial], None] | None = self._heartbeat.get("heartbeat_stale_trial_callback")
+        return callback
 
 
 def _check_name(name: str) -> None:
