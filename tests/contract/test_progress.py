@@ -9,14 +9,14 @@ from optuna.trial import TrialState
 from sqlalchemy import create_engine, event
 
 from builders import MAXIMIZE, MINIMIZE, make_round
-from tuning_operator.observe import _described
+from tuning_operator.describe import describe_best
 from tuning_store import schema, tenants
 from tuning_store.progress import read_all, read_candidates, read_point, read_some
 from tuning_store.storage import Store, open_store
 from tuning_store.urls import driver_url
 from tuning_store.values import Claimed
 from tuning_study.budget import Counts, Over
-from tuning_study.results import METRICS_ATTRIBUTE, Candidate
+from tuning_study.results import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE, Candidate
 from tuning_study.round import ResolvedRound
 
 from .conftest import start_round
@@ -42,7 +42,7 @@ def run_one(
     if violation is not None:
         store.storage.set_trial_system_attr(taken.trial_id, "constraints:latency<=1", violation)
     if failure is not None:
-        store.storage.set_trial_user_attr(taken.trial_id, "failure", failure)
+        store.storage.set_trial_user_attr(taken.trial_id, FAILURE_ATTRIBUTE, failure)
     state = TrialState.COMPLETE if values is not None else TrialState.FAIL
     store.as_worker(worker).storage.set_trial_state_values(taken.trial_id, state, values)
     return taken.trial_id
@@ -213,5 +213,5 @@ def test_the_best_trial_in_a_status_has_only_numbers_that_json_knows(tmp_path: P
         )
     point = read_point(store.engine, resolved.study, 0)
     store.close()
-    best = _described(Candidate(0, (float("-inf"),)), resolved.spec, *point)
-    assert [(metric.name, metric.value) for metric in best.metrics] == [("size", 5.0)]
+    best = describe_best(Candidate(0, (float("-inf"),)), resolved.spec, *point)
+    assert [(metric.name, metric.value) for metric in best.metrics] == [("accuracy", "-Infinity"), ("size", 5.0)]

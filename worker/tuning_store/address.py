@@ -18,7 +18,7 @@ def read(file: Path) -> str:
     Raises StoreUnavailable, as what mounts the file may still be writing it, and StoreError for another database.
     """
     try:
-        url = file.read_text().strip()
+        url = file.read_text(errors="replace").strip()
     except OSError as error:
         raise StoreUnavailable(f"the store's URL cannot be read from {file}: {error.strerror}") from error
     if backend(url) not in ("", "postgresql"):

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 _URL = re.compile(
     r"(?P<name>[\w+]+)://"
     r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
-    r"(?:\[(?P<ipv6>[^/?]+)\]|(?P<host>[^/:?]+))?(?::(?P<port>[^/?]*))?"
+    r"(?:\[(?P<ipv6>[^/?]+)\]|(?P<host>[^/:?]+))?(?::(?P<port>\d*))?"
     r"(?:/(?P<dbname>[^?]*))?(?:\?(?P<query>.*))?"
 )
 _HOST_AND_PORT = re.compile(r"(?P<host>[^/].*):(?P<port>\d+)")

@@ -10,6 +10,7 @@ from tuning_worker import deferred  # noqa: F401 - acts before structlog and Opt
 
 import faulthandler
 import os
+import signal
 import sys
 from contextlib import suppress
 
@@ -27,6 +28,9 @@ from tuning_worker.worker import work
 def main() -> int:
     with suppress(PermissionError):  # it leads a session already
         os.setsid()  # an objective that signals its process group does not reach the supervisor
+    # Whoever started us in the background may have had them ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     faulthandler.enable()  # a crash in a library's own code leaves a traceback in the log
     logs.configure()
     supervisor = SupervisorLink.from_environment()
