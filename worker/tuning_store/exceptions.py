@@ -75,7 +75,7 @@ def _translate(error: Exception, original: BaseException | None) -> Exception:
     if not isinstance(error, passing) and code not in _PASSING:
         return error
     # A refused login arrives without a code: the connection that would carry it was never made.
-    refused = ("password authentication failed", "no pg_hba.conf entry", "Access denied", "does not exist")
+    refused = ("password authentication failed", "no pg_hba.conf entry", "Access denied", "does not exist", "to log in")
     if ("FATAL" in text and any(words in text for words in refused)) or "Access denied" in text:
         return AuthenticationRefused(text)
     return StoreUnavailable(text)
