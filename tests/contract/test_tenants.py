@@ -702,6 +702,18 @@ def test_sessions_of_dying_workers_are_ended(
         engine.dispose()
 
 
+def test_sessions_in_another_database_of_the_server_are_none_of_ours(
+    postgres_url: str, postgres_server: str, places: dict[str, str]
+) -> None:
+    database = make_url(postgres_server).database
+    elsewhere = make_url(places[A.schema]).set(database=database).render_as_string(hide_password=False)
+    engine = create_engine(driver_url(elsewhere))
+    with engine.connect() as session:
+        assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+        assert session.execute(text("SELECT 1")).scalar_one() == 1
+    engine.dispose()
+
+
 def test_a_session_that_is_not_the_tenants_halts_the_cleanup_for_seconds_only(
     postgres_url: str, places: dict[str, str], admin: Engine
 ) -> None:

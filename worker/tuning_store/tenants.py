@@ -23,7 +23,6 @@ from sqlalchemy import (
     create_engine,
     delete,
     func,
-    inspect,
     select,
     text,
     update,
@@ -304,7 +303,7 @@ def drop(admin_url: str, gone: Gone) -> str | None:
         kept = _shut_out(admin_url, gone) or _remove(admin_url, gone)
     except (StoreError, DBAPIError) as error:
         kept = f"it cannot be dropped: {str(getattr(error, 'orig', error)).splitlines()[0]}"
-    if kept is not None:
+    if kept not in (None, gone.kept):
         with _administering(admin_url, _LONGEST_WAIT) as connection:
             if _is_gone(connection, gone):
                 _note(connection, gone.tenant.schema, kept=kept)
@@ -414,7 +413,8 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 
 def _tables_with_history(connection: Connection, schema: str) -> list[str]:
-    found = inspect(connection).get_table_names(schema)
+    there = text("SELECT tablename FROM pg_tables WHERE schemaname = :schema")
+    found = set(connection.execute(there, {"schema": schema}).scalars())
     return [table.name for table in (tables.rounds, tables.studies) if table.name in found]
 
 
@@ -451,22 +451,21 @@ def _administering(url: str, longest_wait: str | None = None) -> Iterator[Connec
 
 
 def _make_registry(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if _has_registry(connection):
+            return
     for statement in _MAKE_REGISTRY:
         try:
             with engine.begin() as connection:
-                if not _has_registry(connection):
-                    connection.execute(statement)
+                connection.execute(statement)
         except (IntegrityError, ProgrammingError) as error:
             if getattr(error.orig, "pgcode", None) not in _MADE_BY_ANOTHER:
                 raise
 
 
 def _has_registry(connection: Connection) -> bool:
-    found = inspect(connection)
-    if not found.has_table(_registry.name, _registry.schema):
-        return False
-    columns = {column["name"] for column in found.get_columns(_registry.name, _registry.schema)}
-    return columns >= set(_registry.columns.keys())
+    of_registry = text("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('tuning_admin.tenants')")
+    return set(connection.execute(of_registry).scalars()) >= set(_registry.columns.keys())
 
 
 def _close_common_ground(connection: Connection) -> None:
