@@ -55,5 +55,7 @@ class Scenes:
 
     @_operations.time()
     def _read_store(self) -> tuple[Mapping[Place, Progress], Mapping[Place, Durations]]:
-        schemas = tenants.schemas(self._engine)
-        return progress.read_all(self._engine, schemas), read_durations(self._engine, schemas)
+        return tenants.in_all(
+            self._engine,
+            lambda schemas: (progress.read_all(self._engine, schemas), read_durations(self._engine, schemas)),
+        )

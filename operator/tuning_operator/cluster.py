@@ -32,6 +32,7 @@ _CONNECTIONS = 16  # at once: each has a quarter of a megabyte for TLS, and the 
 STUDIES = f"/apis/{GROUP}/{VERSION}/*/{PLURAL}"
 JOBS = "/apis/batch/v1/*/jobs"
 SECRETS = "/api/v1/*/secrets"
+NAMESPACES = "/api/v1/namespaces"
 
 
 def _translated(call: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:

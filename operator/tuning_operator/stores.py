@@ -171,6 +171,8 @@ class Stores:
     def forget(self, namespace: str) -> None:
         """The namespace is gone; should it come back, its place is found or made anew."""
         self._tenants.pop(namespace, None)
+        if self._made is not None:
+            self._made.discard(tenants.tenant_of(namespace, self.owner).schema)
 
     async def _tenant(self, namespace: str) -> Location:
         async with self._making:

@@ -13,7 +13,7 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 
 from builders import make_round
 from tuning_store import backup, claims, progress, rounds, schema, tenants
@@ -154,6 +154,27 @@ def test_a_study_goes_on_from_its_backup(postgres_url: str, empty_url: str, tmp_
     assert standing.counts.used == standing.limits.trials
     assert standing.shares["w-1"].complete == len(numbers)
     assert another._study_id > study_id
+
+
+def test_what_a_namespace_left_is_not_dropped_under_a_backup(postgres_url: str, tmp_path: Path) -> None:
+    tenants.create(postgres_url, A)
+    populate(postgres_url, B)
+    tenants.note_living(postgres_url, A.owner, {"team-b": "uid"})
+    (gone,) = tenants.note_living(postgres_url, A.owner, {"team-b": "uid"})
+    engine = create_engine(driver_url(postgres_url))
+    said: list[str | None] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def drop(*of: Any) -> None:
+        if f"FROM {A.schema}.alembic_version" in of[2]:  # the first that it reads there
+            said.append(tenants.drop(postgres_url, gone))
+
+    contents = backup.write(engine, tmp_path / "all")
+    engine.dispose()
+
+    assert said == ["it cannot be dropped: canceling statement due to lock timeout"]
+    assert contents.places == (A, B)
+    assert tenants.drop(postgres_url, gone) is None
 
 
 def test_one_namespace_is_chosen_of_all(postgres_url: str, empty_url: str, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""A namespace's login reads, changes, locks and starves nothing but its own."""
+"""A namespace's login reads, changes, locks and starves nothing but its own; one that is gone leaves nothing behind."""
 
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, TypeVar
 
 import pytest
@@ -14,7 +15,7 @@ from builders import make_round
 from tuning_store import claims, progress, rounds, tenants
 from tuning_store.exceptions import PermissionRefused
 from tuning_store.storage import open_store
-from tuning_store.tenants import tenant_of
+from tuning_store.tenants import Tenant, note_living, tenant_of, why_kept
 from tuning_store.urls import driver_url, engine_arguments
 from tuning_store.values import Claimed
 
@@ -415,3 +416,434 @@ def test_a_registry_that_an_older_operator_made_goes_on(postgres_url: str, drop_
     tenants.create(postgres_url, B)
     assert tenants.made(engine) == {B.schema}
     engine.dispose()
+
+
+# --- namespaces that are gone
+
+OWNER = "cluster"
+LIVING = {"team-a": "uid-a", "team-b": "uid-b"}
+WITHOUT_A = {"team-b": "uid-b"}
+
+
+@pytest.fixture
+def admin(postgres_url: str) -> Iterator[Engine]:
+    engine = create_engine(driver_url(postgres_url), isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def places(postgres_url: str, drop_roles: list[str]) -> dict[str, str]:
+    """The logins of A and B, whose namespaces were seen alive; neither holds a round."""
+    for tenant in (A, B):
+        tenants.create(postgres_url, tenant)
+    note_living(postgres_url, OWNER, LIVING)
+    return {tenant.schema: tenants.create_role(postgres_url, tenant) for tenant in (A, B)}
+
+
+def gone_a(url: str) -> tenants.Gone:
+    """A's namespace was not there twice."""
+    note_living(url, OWNER, WITHOUT_A)
+    (gone,) = note_living(url, OWNER, WITHOUT_A)
+    return gone
+
+
+def registry(admin: Engine) -> dict[str, tuple[str | None, bool, str | None]]:
+    """Of each namespace its uid, whether it is gone, and why it is kept."""
+    with admin.connect() as connection:
+        rows = connection.execute(text("SELECT namespace, uid, gone_since IS NOT NULL, kept FROM tuning_admin.tenants"))
+        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+
+def left_of(admin: Engine, tenant: Tenant) -> set[str]:
+    """Which of a tenant's schema, role and row in the registry there are."""
+    look = """
+        SELECT 'schema' FROM pg_namespace WHERE nspname = :name UNION
+        SELECT 'role' FROM pg_roles WHERE rolname = :name UNION
+        SELECT 'row' FROM tuning_admin.tenants WHERE schema = :name
+    """
+    with admin.connect() as connection:
+        return set(connection.execute(text(look), {"name": tenant.schema}).scalars())
+
+
+ALL = {"schema", "role", "row"}
+
+
+def test_a_namespace_that_is_gone_leaves_neither_schema_nor_role(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+    assert left_of(admin, A) == set()
+    assert left_of(admin, B) == ALL
+    assert not tenants.login_works(places[A.schema])
+    assert tenants.login_works(places[B.schema])
+    assert tenants.schemas(admin) == [B.schema]
+
+
+def test_the_first_look_only_notes_that_a_namespace_is_gone(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    (gone,) = note_living(postgres_url, OWNER, WITHOUT_A)
+    assert gone.since is None
+    assert registry(admin) == {"team-a": ("uid-a", True, None), "team-b": ("uid-b", False, None)}
+    assert tenants.drop(postgres_url, gone) is not None
+    assert left_of(admin, A) == ALL
+
+
+def test_since_when_a_namespace_is_gone_outlives_the_operator(postgres_url: str, places: dict[str, str]) -> None:
+    first = gone_a(postgres_url)
+    assert first.since is not None
+    assert note_living(postgres_url, OWNER, WITHOUT_A) == [first]
+
+
+def test_a_shared_login_leaves_no_schema_either(postgres_url: str, drop_roles: list[str], admin: Engine) -> None:
+    tenants.create(postgres_url, A)
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+    assert left_of(admin, A) == set()
+    assert tenants.login_works(tenants.shared_url(postgres_url, A))
+
+
+def test_a_namespace_that_lives_again_is_not_gone(postgres_url: str, places: dict[str, str], admin: Engine) -> None:
+    gone = gone_a(postgres_url)
+    assert note_living(postgres_url, OWNER, {**LIVING, "team-a": "uid-of-the-second"}) == []
+    assert registry(admin)["team-a"] == ("uid-of-the-second", False, None)
+    assert tenants.drop(postgres_url, gone) == "a namespace of this name is there again"
+    assert left_of(admin, A) == ALL
+    assert tenants.login_works(places[A.schema])
+
+
+def test_a_place_that_is_taken_again_is_not_dropped_by_who_has_not_heard_of_it(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    """Another operator, or this one before its next look."""
+    gone = gone_a(postgres_url)
+    assert A.schema not in tenants.made(admin), "who comes back asks for its place"
+    tenants.create(postgres_url, A)
+    assert tenants.drop(postgres_url, gone) is not None
+    assert registry(admin)["team-a"] == ("uid-a", False, None)
+    assert left_of(admin, A) == ALL
+
+
+def test_a_namespace_that_went_again_is_gone_since_then(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    before = gone_a(postgres_url)
+    note_living(postgres_url, OWNER, LIVING)
+    again = gone_a(postgres_url)
+    assert tenants.drop(postgres_url, before) is not None, "that was another time"
+    assert tenants.drop(postgres_url, again) is None
+    assert left_of(admin, A) == set()
+
+
+def test_namespaces_of_another_cluster_are_none_of_ours(
+    postgres_url: str, places: dict[str, str], drop_roles: list[str], admin: Engine
+) -> None:
+    theirs = tenant_of("team-a", "another cluster")
+    drop_roles.append(theirs.schema)
+    tenants.create(postgres_url, theirs)
+    tenants.create_role(postgres_url, theirs)
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+    assert left_of(admin, A) == set()
+    assert left_of(admin, theirs) == ALL
+
+
+def begin_round(url: str, tenant: Tenant, *, retain: bool = False) -> str:
+    resolved = make_round(namespace=tenant.namespace)
+    with closing(open_store(url, schema=tenant.schema)) as store:
+        start_round(store, resolved, retain=retain)
+    return resolved.study
+
+
+def test_what_is_retained_is_kept_and_the_registry_says_so(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    study = begin_round(postgres_url, A, retain=True)
+    gone = gone_a(postgres_url)
+    assert tenants.drop(postgres_url, gone) == "1 round is retained"
+    assert registry(admin)["team-a"] == ("uid-a", True, "1 round is retained")
+    assert tenants.login_works(places[A.schema])
+    assert note_living(postgres_url, OWNER, WITHOUT_A)[0].kept == "1 round is retained"
+
+    with closing(open_store(postgres_url, schema=A.schema)) as store:
+        rounds.drop(store, study)
+    assert tenants.drop(postgres_url, gone) is None
+    assert left_of(admin, A) == set()
+
+
+def test_a_round_that_begins_after_the_first_look_is_kept(
+    postgres_url: str, places: dict[str, str], admin: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A namespace is there again, and an operator that knew its place has begun a round in it."""
+    shut_out = tenants._shut_out
+
+    def and_a_round_begins(*arguments: Any) -> str | None:
+        found = shut_out(*arguments)
+        begin_round(postgres_url, A)
+        return found
+
+    monkeypatch.setattr(tenants, "_shut_out", and_a_round_begins)
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) == "1 round is not dropped yet"
+    assert left_of(admin, A) == ALL
+
+
+@pytest.mark.parametrize(
+    ("rounds_there", "studies", "readers", "want"),
+    [
+        ({}, [], [], None),
+        ({"team/s/u/r1": True, "team/s/u/r2": True}, ["team/s/u/r1"], [], "2 rounds are retained"),
+        ({"team/s/u/r1": False}, ["team/s/u/r1"], [], "1 round is not dropped yet"),
+        # A start, or a removal, that was cut off half way: Optuna's study without its round.
+        ({}, ["team/s/u/r1"], [], None),
+        ({}, ["mine", "yours"], [], "2 studies are of plain Optuna: 'mine'"),
+        # What a login wrote under another's name keeps nothing, unless it asks for it by its own right.
+        ({"other/s/u/r1": False}, ["other/s/u/r1"], [], None),
+        ({"other/s/u/r1": True}, ["other/s/u/r1"], [], "1 round is retained"),
+        ({}, [], ["reports.all"], "read from elsewhere: reports.all"),
+        ({"team/s/u/r1": True, "team/s/u/r2": False}, [], [], "1 round is retained; 1 round is not dropped yet"),
+    ],
+)
+def test_why_a_schema_is_kept(
+    rounds_there: dict[str, bool], studies: list[str], readers: list[str], want: str | None
+) -> None:
+    assert why_kept("team", rounds_there, studies, readers) == want
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        'CREATE TABLE "{schema}".mine AS SELECT 1 AS x',
+        'CREATE VIEW "{schema}".mine AS SELECT * FROM "{schema}".trials',
+        'CREATE FUNCTION "{schema}".mine() RETURNS int LANGUAGE sql AS $$SELECT 1$$',
+        "CREATE TYPE \"{schema}\".mine AS ENUM ('a')",
+        'CREATE SEQUENCE "{schema}".mine',
+        'DROP TABLE "{schema}".tuning_rounds CASCADE',
+        'DROP SCHEMA "{schema}" CASCADE',
+        'DROP OWNED BY "{schema}"; DROP ROLE "{schema}"',
+    ],
+)
+def test_whatever_somebody_made_or_dropped_in_the_schema_hinders_nothing(
+    postgres_url: str, places: dict[str, str], admin: Engine, made: str
+) -> None:
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f'GRANT CREATE ON SCHEMA "{A.schema}" TO "{A.schema}"')
+        mine = made.startswith("CREATE")
+        if mine:
+            connection.exec_driver_sql(f'SET ROLE "{A.schema}"')
+        connection.exec_driver_sql(made.replace("{schema}", A.schema))
+        connection.exec_driver_sql("RESET ROLE")
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+    assert left_of(admin, A) == set()
+
+
+def test_what_the_role_owns_outside_its_schema_is_the_administrators_afterwards(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    with admin.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE public.given AS SELECT 1 AS x")
+        connection.exec_driver_sql(f'ALTER TABLE public.given OWNER TO "{A.schema}"')
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+    assert left_of(admin, A) == set()
+    with admin.connect() as connection:
+        assert connection.execute(text("SELECT x FROM public.given")).scalar_one() == 1
+
+
+def test_a_role_that_another_database_needs_is_kept_until_it_does_not(
+    postgres_url: str, postgres_server: str, places: dict[str, str], admin: Engine
+) -> None:
+    server = create_engine(driver_url(postgres_server), isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f'CREATE TABLE public.needs AS SELECT 1; GRANT SELECT ON needs TO "{A.schema}"')
+        try:
+            kept = tenants.drop(postgres_url, gone_a(postgres_url))
+            assert kept is not None
+            assert kept.startswith("its role is needed elsewhere: 1 object in database")
+            assert left_of(admin, A) == {"role", "row"}
+            assert registry(admin)["team-a"] == ("uid-a", True, kept)
+        finally:
+            connection.exec_driver_sql("DROP TABLE public.needs")
+    server.dispose()
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+    assert left_of(admin, A) == set()
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        'CREATE VIEW reports.reader AS SELECT * FROM "{schema}".trials',
+        'CREATE MATERIALIZED VIEW reports.reader AS SELECT * FROM "{schema}".trials',
+        'CREATE TABLE reports.reader (study int REFERENCES "{schema}".studies)',
+    ],
+)
+def test_what_is_read_from_elsewhere_is_kept_with_its_reader(
+    postgres_url: str, places: dict[str, str], admin: Engine, reader: str
+) -> None:
+    """CASCADE would drop a platform engineer's view of all namespaces with the first that goes."""
+    with admin.connect() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA reports")
+        connection.exec_driver_sql(reader.replace("{schema}", A.schema))
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) == "read from elsewhere: reports.reader"
+    assert left_of(admin, A) == ALL
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1", "LOCK TABLE trials", "LOCK TABLE tuning_rounds, studies"])
+def test_sessions_of_dying_workers_are_ended(
+    postgres_url: str, places: dict[str, str], admin: Engine, statement: str
+) -> None:
+    engines = [create_engine(driver_url(places[A.schema])) for _ in range(2)]
+    with engines[0].connect() as busy, engines[1].connect() as waits:
+        busy.exec_driver_sql(statement)
+        assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+        for session in (busy, waits):
+            with pytest.raises(DBAPIError):
+                session.exec_driver_sql("SELECT 1")
+            session.invalidate()
+    assert left_of(admin, A) == set()
+    for engine in engines:
+        engine.dispose()
+
+
+def test_sessions_in_another_database_of_the_server_are_none_of_ours(
+    postgres_url: str, postgres_server: str, places: dict[str, str]
+) -> None:
+    database = make_url(postgres_server).database
+    elsewhere = make_url(places[A.schema]).set(database=database).render_as_string(hide_password=False)
+    engine = create_engine(driver_url(elsewhere))
+    with engine.connect() as session:
+        assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+        assert session.execute(text("SELECT 1")).scalar_one() == 1
+    engine.dispose()
+
+
+def test_a_session_that_is_not_the_tenants_halts_the_cleanup_for_seconds_only(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    other = create_engine(driver_url(postgres_url))
+    with other.begin() as connection:
+        connection.exec_driver_sql(f'LOCK TABLE "{A.schema}".trials IN ACCESS SHARE MODE')
+        kept = tenants.drop(postgres_url, gone_a(postgres_url))
+        assert kept == "it cannot be dropped: canceling statement due to lock timeout"
+        assert registry(admin)["team-a"] == ("uid-a", True, kept)
+        assert left_of(admin, A) == ALL
+    other.dispose()
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) is None
+
+
+def test_an_administrator_without_the_superusers_rights_drops_what_it_made(
+    postgres_url: str, drop_roles: list[str], admin: Engine
+) -> None:
+    drop_roles.append("manager")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("CREATE ROLE manager LOGIN CREATEROLE PASSWORD 'x'")
+        connection.exec_driver_sql(f"GRANT CREATE ON DATABASE {make_url(postgres_url).database} TO manager")
+    manager = make_url(postgres_url).set(username="manager", password="x").render_as_string(hide_password=False)
+    tenants.create(manager, A)
+    engine = create_engine(driver_url(tenants.create_role(manager, A)))
+    with engine.connect() as session:
+        session.exec_driver_sql("LOCK TABLE trials")
+        assert tenants.drop(manager, gone_a(manager)) is None
+        session.invalidate()
+    engine.dispose()
+    assert left_of(admin, A) == set()
+
+
+def test_an_administrator_who_may_not_drop_it_says_so(
+    postgres_url: str, places: dict[str, str], drop_roles: list[str], admin: Engine
+) -> None:
+    drop_roles.append("another")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("CREATE ROLE another LOGIN CREATEROLE PASSWORD 'x'")
+        connection.exec_driver_sql("GRANT USAGE, CREATE ON SCHEMA tuning_admin TO another")
+        connection.exec_driver_sql("GRANT ALL ON tuning_admin.tenants TO another")
+    another = make_url(postgres_url).set(username="another", password="x").render_as_string(hide_password=False)
+    kept = tenants.drop(another, gone_a(postgres_url))
+    assert kept is not None
+    assert kept.startswith("it cannot be dropped: permission denied")
+    assert registry(admin)["team-a"] == ("uid-a", True, kept)
+    assert left_of(admin, A) == ALL
+
+
+class Killed(BaseException):
+    """The end of a process, at one statement."""
+
+
+def test_a_cleanup_that_is_killed_at_any_statement_is_made_whole_by_the_next(
+    postgres_url: str, drop_roles: list[str], admin: Engine
+) -> None:
+    for killed_at in range(1, 100):
+        tenants.create(postgres_url, A)
+        login = tenants.create_role(postgres_url, A)
+        gone, seen = gone_a(postgres_url), 0
+
+        def kill(*_: Any, at: int = killed_at) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == at:
+                raise Killed
+
+        event.listen(Engine, "before_cursor_execute", kill)
+        try:
+            tenants.drop(postgres_url, gone)
+            break
+        except Killed:
+            pass
+        finally:
+            event.remove(Engine, "before_cursor_execute", kill)
+
+        if killed_at % 2:  # the namespace comes back instead
+            tenants.create(postgres_url, A)
+            assert tenants.login_works(login) or tenants.login_works(tenants.create_role(postgres_url, A))
+            study = begin_round(postgres_url, A)
+            assert tenants.drop(postgres_url, gone) is not None
+            with closing(open_store(postgres_url, schema=A.schema)) as store:
+                rounds.drop(store, study)
+        else:
+            assert tenants.drop(postgres_url, gone) is None
+            assert left_of(admin, A) == set()
+    assert seen > 10
+    assert left_of(admin, A) == set()
+
+
+def test_a_role_that_may_not_log_in_any_more_is_a_login_that_does_not_work(
+    places: dict[str, str], admin: Engine
+) -> None:
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f'ALTER ROLE "{A.schema}" NOLOGIN')
+    assert not tenants.login_works(places[A.schema])
+
+
+def test_two_operators_drop_at_once(postgres_url: str, places: dict[str, str], admin: Engine) -> None:
+    gone = gone_a(postgres_url)
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(lambda _: tenants.drop(postgres_url, gone), range(4)))
+    assert None in said
+    assert left_of(admin, A) == set()
+    assert left_of(admin, B) == ALL
+
+
+def test_a_registry_of_an_older_operator_learns_the_uid_while_the_namespace_lives(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    with admin.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE tuning_admin.tenants DROP uid, DROP gone_since, DROP kept")
+    assert note_living(postgres_url, OWNER, WITHOUT_A)[0].tenant == A
+    assert registry(admin) == {"team-a": (None, True, None), "team-b": ("uid-b", False, None)}
+    assert tenants.drop(postgres_url, gone_a(postgres_url)) is None, "it went before anybody learnt its uid"
+    assert left_of(admin, A) == set()
+
+
+def test_who_reads_all_schemas_while_one_is_dropped_reads_the_others(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    study = begin_round(postgres_url, B)
+    gone, times = gone_a(postgres_url), 0
+
+    def read(listed: Any) -> Any:
+        nonlocal times
+        times += 1
+        if times == 1:
+            assert A.schema in listed
+            assert tenants.drop(postgres_url, gone) is None
+        return progress.read_all(admin, listed)
+
+    assert set(tenants.in_all(admin, read)) == {(B.schema, study)}
+    assert times == 2

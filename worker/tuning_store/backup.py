@@ -159,6 +159,9 @@ def _places(connection: Connection, namespace: str | None) -> list[tuple[Place, 
         own = _own_place(connection)
         if namespace is None or (own is not None and own.namespace == namespace):
             found.append((own, None))
+    for _, where in found:
+        if where is not None:  # as pg_dump does: none of them is dropped until the backup has ended
+            connection.exec_driver_sql(f'LOCK TABLE "{where}".{tables.rounds.name} IN ACCESS SHARE MODE')
     if not found:
         raise BackupUnusable(
             "there is nothing to back up: no study's tables are here"

@@ -24,7 +24,13 @@ _PASSING_CODES = {
 }
 _PASSING_NAMES = {"OperationalError", "InterfaceError"}  # of SQLAlchemy's errors, as of every DB-API driver's
 # A refused login arrives without a code: the connection that would carry it was never made.
-_REFUSED_LOGIN = ("password authentication failed", "no pg_hba.conf entry", "Access denied", "does not exist")
+_REFUSED_LOGIN = (
+    "password authentication failed",
+    "no pg_hba.conf entry",
+    "Access denied",
+    "does not exist",
+    "to log in",
+)
 
 
 class StoreError(Exception):

@@ -2,41 +2,45 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from typing import Any, TypeVar
 
 import optuna
 from psycopg2.extensions import encrypt_password  # type: ignore[import-untyped]
 from sqlalchemy import (
     Column,
     Connection,
+    DateTime,
     Engine,
     MetaData,
     Table,
     Text,
     create_engine,
+    delete,
     func,
-    inspect,
     select,
     text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.schema import CreateSchema, CreateTable
 
 from tuning_store import postgres, schema, tables
 from tuning_store.exceptions import AuthenticationRefused, StoreError, translated
 from tuning_store.urls import driver_url, engine_arguments
 
+R = TypeVar("R")
 CONNECTIONS = 80
 """Of one role, unless told otherwise: three greedy namespaces leave room on a server of 300."""
 
-# The administrator's own: which schema is whose. Tenants may neither read nor lock it.
+# The administrator's own: which schema is whose, and what is kept of whom. Tenants may neither read nor lock it.
 _registry = Table(
     "tenants",
     MetaData(schema="tuning_admin"),
@@ -44,14 +48,24 @@ _registry = Table(
     Column("namespace", Text, nullable=False),
     Column("owner", Text, nullable=False),
     Column("version", Text),  # of what was made in the schema: see _version
+    Column("uid", Text),  # the namespace's, once the operator has seen it; never where it may not list namespaces
+    Column("gone_since", DateTime(timezone=True)),  # null while the namespace lives
+    Column("kept", Text),  # why the schema or the role of one that is gone is still here
 )
 _MAKE_REGISTRY = (
     CreateSchema("tuning_admin", if_not_exists=True),
     CreateTable(_registry, if_not_exists=True),
-    text("ALTER TABLE tuning_admin.tenants ADD COLUMN IF NOT EXISTS version text"),
+    text(
+        "ALTER TABLE tuning_admin.tenants ADD COLUMN IF NOT EXISTS version text, ADD COLUMN IF NOT EXISTS uid text,"
+        " ADD COLUMN IF NOT EXISTS gone_since timestamptz, ADD COLUMN IF NOT EXISTS kept text"
+    ),
 )
 _SERVER = func.current_setting("server_version_num")
 _MADE_BY_ANOTHER = {"23505", "42P06", "42P07"}  # unique violation, duplicate schema, duplicate table
+_DROPPED_MEANWHILE = {"42P01", "3F000", "XX000"}  # undefined table, undefined schema, "could not open relation"
+_STILL_NEEDED, _LOCKED = "2BP01", "55P03"
+_CAME_BACK = "a namespace of this name is there again"
+_LONGEST_WAIT = "5s"  # of a cleanup for a lock: who makes another tenant waits behind it
 
 # What a role sets for itself it can set back; these are for accidents. A frozen worker must not hold its round's lock.
 _ROLE_SETTINGS = {"statement_timeout": "2min", "idle_in_transaction_session_timeout": "60s"}
@@ -64,6 +78,18 @@ _COMMON_FUNCTIONS = r"""
       AND (proname ~ '^(pg_.*advisory|pg_stat_get_|lo_|pg_.*_size$)'
            OR proname IN ('pg_lock_status', 'pg_blocking_pids', 'loread', 'lowrite'))
       AND proname NOT IN ('pg_column_size')
+"""
+
+
+# Views, and tables with foreign keys, that read a schema's tables from elsewhere: CASCADE would take from them too.
+_READERS = """
+    SELECT DISTINCT reader.oid::regclass::text AS name FROM pg_depend d
+    JOIN pg_class own ON d.refclassid = 'pg_class'::regclass AND own.oid = d.refobjid
+    JOIN pg_namespace n ON n.oid = own.relnamespace AND n.nspname = :schema
+    LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    LEFT JOIN pg_constraint c ON d.classid = 'pg_constraint'::regclass AND c.oid = d.objid
+    JOIN pg_class reader ON reader.oid IN (r.ev_class, c.conrelid) AND reader.relnamespace <> n.oid
+    ORDER BY name
 """
 
 
@@ -86,11 +112,13 @@ def tenant_of(namespace: str, owner: str) -> Tenant:
 
 
 def create(admin_url: str, tenant: Tenant) -> None:
-    """The tenant's schema and tables. Safe to repeat."""
+    """The tenant's schema and tables. Safe to repeat; who does so takes its namespace for one that lives."""
     with _administering(admin_url) as connection:
         _close_common_ground(connection)
         connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{tenant.schema}"')
-        connection.execute(insert(_registry).values(vars(tenant)).on_conflict_do_nothing())
+        lives = {"gone_since": None, "kept": None}
+        row = insert(_registry).values(vars(tenant))
+        connection.execute(row.on_conflict_do_update(index_elements=["schema"], set_=lives))
     with _administering(admin_url) as connection:
         schema.create(admin_url, tenant.schema)
         ours = update(_registry).where(_registry.c.schema == tenant.schema)
@@ -101,7 +129,7 @@ def made(engine: Engine) -> set[str]:
     """The schemas for which `create` would change nothing, so that a start with many tenants is one statement."""
     statement = text(
         "SELECT schema FROM tuning_admin.tenants JOIN pg_tables ON schemaname = schema AND tablename = 'tuning_shares'"
-        " WHERE version = :version || current_setting('server_version_num')"
+        " WHERE version = :version || current_setting('server_version_num') AND gone_since IS NULL"
     )
     with translated(), engine.connect() as connection:
         try:
@@ -125,7 +153,7 @@ def create_role(admin_url: str, tenant: Tenant, connections: int = CONNECTIONS) 
     """
     name, password = tenant.schema, secrets.token_hex(24)
     with _administering(admin_url) as connection:
-        if connection.execute(text("SELECT FROM pg_roles WHERE rolname = :name"), {"name": name}).first() is None:
+        if not _has_role(connection, name):
             connection.exec_driver_sql(f'CREATE ROLE "{name}"')
             if not _is_superuser(connection):  # who must be a member, to end the role's sessions
                 connection.exec_driver_sql(f'GRANT "{name}" TO CURRENT_USER')
@@ -189,6 +217,17 @@ def schemas(engine: Engine) -> list[str | None]:
         return [row.schemaname for row in rows]
 
 
+def in_all(engine: Engine, read: Callable[[Sequence[str | None]], R]) -> R:
+    """What `read` finds in every tenant's schema; it is asked again when one of them is dropped meanwhile."""
+    for last in (False, False, True):
+        try:
+            return read(schemas(engine))
+        except DBAPIError as error:
+            if last or getattr(error.orig, "pgcode", None) not in _DROPPED_MEANWHILE:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
 def registered(connection: Connection) -> list[Tenant]:
     """Every tenant that was ever made; none for a login that is not the administrator's."""
     readable = connection.execute(
@@ -229,14 +268,182 @@ def end_blockers(engine: Engine, seconds: float) -> list[str]:
         return sorted({row.namespace for row in ended})
 
 
+@dataclass(frozen=True)
+class Gone:
+    """A tenant whose namespace is gone."""
+
+    tenant: Tenant
+    since: datetime | None
+    """None when no earlier look found it gone."""
+    kept: str | None = field(default=None, compare=False)
+    """Why something of it was kept so far."""
+
+
+def note_living(admin_url: str, owner: str, living: Mapping[str, str]) -> list[Gone]:
+    """Write down which of the cluster's namespaces live, `living` being their uids by name. Returns the others."""
+    with _administering(admin_url, _LONGEST_WAIT) as connection:
+        known = connection.execute(select(_registry).where(_registry.c.owner == owner)).all()
+        gone = [row for row in known if row.namespace not in living]
+        for row in known:
+            lives = {"uid": living.get(row.namespace), "gone_since": None, "kept": None}
+            if row in gone and row.gone_since is None:
+                _note(connection, row.schema, gone_since=func.now())
+            elif row not in gone and lives != {key: getattr(row, key) for key in lives}:
+                _note(connection, row.schema, **lives)
+    return [Gone(Tenant(row.schema, row.namespace, row.owner), row.gone_since, row.kept) for row in gone]
+
+
+def drop(admin_url: str, gone: Gone) -> str | None:
+    """Drop the schema and the role of a namespace that is gone. Returns why something is kept, None when nothing is.
+
+    Nothing is dropped of one that came back: the registry then has another moment, or none, since when it is gone.
+    What is cut off half way is made whole by repeating it, or by `create` and `create_role`.
+    """
+    try:
+        kept = _shut_out(admin_url, gone) or _remove(admin_url, gone)
+    except (StoreError, DBAPIError) as error:
+        kept = f"it cannot be dropped: {str(getattr(error, 'orig', error)).splitlines()[0]}"
+    if kept not in (None, gone.kept):
+        with _administering(admin_url, _LONGEST_WAIT) as connection:
+            if _is_gone(connection, gone):
+                _note(connection, gone.tenant.schema, kept=kept)
+    return kept
+
+
+def _shut_out(admin_url: str, gone: Gone) -> str | None:
+    """Let nobody log in any more, unless there is something to keep. Apart from the removal: a session that it ends
+    would come back at once."""
+    schema = gone.tenant.schema
+    with _administering(admin_url, _LONGEST_WAIT) as connection:
+        if not _is_gone(connection, gone):
+            return _CAME_BACK
+        try:
+            with connection.begin_nested():
+                kept = _kept(connection, gone.tenant)
+        except DBAPIError as error:
+            if getattr(error.orig, "pgcode", None) != _LOCKED:
+                raise
+            _end_sessions(connection, schema)
+            kept = _kept(connection, gone.tenant)
+        if kept is None and _has_role(connection, schema):
+            connection.exec_driver_sql(f'ALTER ROLE "{schema}" NOLOGIN')
+        return kept
+
+
+def _remove(admin_url: str, gone: Gone) -> str | None:
+    schema = gone.tenant.schema
+    with _administering(admin_url, _LONGEST_WAIT) as connection:
+        if not _is_gone(connection, gone):
+            return _CAME_BACK
+        _end_sessions(connection, schema)
+        for table in _tables_with_history(connection, schema):
+            connection.exec_driver_sql(f'LOCK TABLE "{schema}".{table} IN ACCESS EXCLUSIVE MODE')
+        if kept := _kept(connection, gone.tenant):  # a round may have begun until the lock
+            return kept
+        connection.exec_driver_sql(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
+        kept = _drop_role(connection, schema) if _has_role(connection, schema) else None
+        if kept is None:
+            connection.execute(delete(_registry).where(_registry.c.schema == schema))
+        return kept
+
+
+def _drop_role(connection: Connection, role: str) -> str | None:
+    """What it owns elsewhere in this database goes to the administrator. Returns what of another needs it."""
+    connection.exec_driver_sql(f'REASSIGN OWNED BY "{role}" TO CURRENT_USER')
+    connection.exec_driver_sql(f'DROP OWNED BY "{role}"')
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(f'DROP ROLE "{role}"')
+    except DBAPIError as error:
+        if getattr(error.orig, "pgcode", None) != _STILL_NEEDED:
+            raise
+        needed: Any = error.orig
+        return f"its role is needed elsewhere: {', '.join(needed.diag.message_detail.splitlines())}"
+    return None
+
+
+def _is_gone(connection: Connection, gone: Gone) -> bool:
+    """Still, and since the moment that is known: who came back meanwhile has another, or none."""
+    row = _registry.c.schema == gone.tenant.schema
+    since = connection.execute(select(_registry.c.gone_since).where(row)).scalar_one_or_none()
+    return since is not None and since == gone.since
+
+
+def _kept(connection: Connection, tenant: Tenant) -> str | None:
+    there = _tables_with_history(connection, tenant.schema)
+    rounds, studies = dict[str, bool](), list[str]()
+    if tables.rounds.name in there:
+        kept_rounds = tables.in_schema(tables.rounds, tenant.schema)
+        for name, retain in connection.execute(select(kept_rounds.c.study_name, kept_rounds.c.retain)):
+            rounds[name] = retain
+    if tables.studies.name in there:
+        names = select(tables.in_schema(tables.studies, tenant.schema).c.study_name)
+        studies = list(connection.execute(names).scalars())
+    readers = connection.execute(text(_READERS), {"schema": tenant.schema}).scalars().all()
+    return why_kept(tenant.namespace, rounds, studies, readers)
+
+
+def why_kept(
+    namespace: str, rounds: Mapping[str, bool], studies: Collection[str], readers: Collection[str]
+) -> str | None:
+    """What a schema holds that must not go with its namespace, or None.
+
+    `rounds` by name, and whether each is retained; `studies` are Optuna's, of which plain Optuna may have made some;
+    `readers` are the tables and views elsewhere that need the schema's.
+    """
+    retained = sum(rounds.values())
+    # Only a namespace's own names count as rounds: its login may write any name, and must not keep its schema thereby.
+    ours = [name for name in rounds if _is_rounds(name, namespace) and not rounds[name]]
+    others = [name for name in studies if name not in rounds and not _is_rounds(name, namespace)]
+    reasons = [
+        f"{_count(retained, 'round')} retained" if retained else "",
+        f"{_count(len(ours), 'round')} not dropped yet" if ours else "",
+        f"{_count(len(others), 'study', 'studies')} of plain Optuna: {others[0][:100]!r}" if others else "",
+        f"read from elsewhere: {', '.join(readers)}" if readers else "",
+    ]
+    return "; ".join(filter(None, reasons)) or None
+
+
+def _is_rounds(study: str, namespace: str) -> bool:
+    return study.startswith(f"{namespace}/") and study.count("/") == 3
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"1 {one} is" if number == 1 else f"{number} {many or one + 's'} are"
+
+
+def _tables_with_history(connection: Connection, schema: str) -> list[str]:
+    there = text("SELECT tablename FROM pg_tables WHERE schemaname = :schema")
+    found = set(connection.execute(there, {"schema": schema}).scalars())
+    return [table.name for table in (tables.rounds, tables.studies) if table.name in found]
+
+
+def _note(connection: Connection, schema: str, **values: Any) -> None:
+    connection.execute(update(_registry).where(_registry.c.schema == schema).values(values))
+
+
+def _has_role(connection: Connection, name: str) -> bool:
+    return connection.execute(text("SELECT FROM pg_roles WHERE rolname = :name"), {"name": name}).first() is not None
+
+
+def _end_sessions(connection: Connection, role: str) -> None:
+    """The role's own, in this database: the server may have others, which are none of ours."""
+    ended = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = :role AND datname = current_database()"
+    )
+    connection.execute(text(ended), {"role": role})
+
+
 @contextmanager
-def _administering(url: str) -> Iterator[Connection]:
-    """A transaction of the administrator, alone with the registry."""
+def _administering(url: str, longest_wait: str | None = None) -> Iterator[Connection]:
+    """A transaction of the administrator, alone with the registry; no lock is waited for longer than told."""
     engine = create_engine(driver_url(url), **engine_arguments(url))
     try:
         with translated():
             _make_registry(engine)
             with engine.begin() as connection:
+                if longest_wait is not None:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{longest_wait}'")
                 connection.exec_driver_sql("LOCK TABLE tuning_admin.tenants IN SHARE ROW EXCLUSIVE MODE")
                 yield connection
     finally:
@@ -244,21 +451,21 @@ def _administering(url: str) -> Iterator[Connection]:
 
 
 def _make_registry(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if _has_registry(connection):
+            return
     for statement in _MAKE_REGISTRY:
         try:
             with engine.begin() as connection:
-                if not _has_registry(connection):
-                    connection.execute(statement)
+                connection.execute(statement)
         except (IntegrityError, ProgrammingError) as error:
             if getattr(error.orig, "pgcode", None) not in _MADE_BY_ANOTHER:
                 raise
 
 
 def _has_registry(connection: Connection) -> bool:
-    found = inspect(connection)
-    if not found.has_table(_registry.name, _registry.schema):
-        return False
-    return any(column["name"] == "version" for column in found.get_columns(_registry.name, _registry.schema))
+    of_registry = text("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('tuning_admin.tenants')")
+    return set(connection.execute(of_registry).scalars()) >= set(_registry.columns.keys())
 
 
 def _close_common_ground(connection: Connection) -> None:
