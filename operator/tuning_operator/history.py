@@ -1,5 +1,6 @@
-"""Drops what studies and namespaces leave in PostgreSQL: the history of studies that are gone, and the places of
-namespaces that are. No finalizer: a deletion never waits for the operator or the store.
+"""Drops what studies and namespaces that are gone leave in PostgreSQL.
+
+No finalizer: a deletion never waits for the operator or the store.
 """
 
 import asyncio

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, TypeVar
 
+import optuna
 import pytest
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from builders import make_round
 from tuning_store import claims, progress, rounds, tenants
 from tuning_store.exceptions import PermissionRefused
-from tuning_store.storage import open_store
+from tuning_store.storage import open_storage, open_store
 from tuning_store.tenants import Tenant, note_living, tenant_of, why_kept
 from tuning_store.urls import driver_url, engine_arguments
 from tuning_store.values import Claimed
@@ -570,6 +571,22 @@ def test_what_is_retained_is_kept_and_the_registry_says_so(
     assert left_of(admin, A) == set()
 
 
+def test_a_study_that_plain_optuna_made_is_kept_until_somebody_drops_the_schema(
+    postgres_url: str, places: dict[str, str], admin: Engine
+) -> None:
+    storage = open_storage(places[A.schema])
+    optuna.create_study(storage=storage, study_name="mine")
+    storage.remove_session()
+    gone = gone_a(postgres_url)
+    assert tenants.drop(postgres_url, gone) == "1 study is of plain Optuna: 'mine'"
+    assert left_of(admin, A) == ALL
+
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f'DROP SCHEMA "{A.schema}" CASCADE')
+    assert tenants.drop(postgres_url, gone) is None
+    assert left_of(admin, A) == set()
+
+
 def test_a_round_that_begins_after_the_first_look_is_kept(
     postgres_url: str, places: dict[str, str], admin: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -594,7 +611,7 @@ def test_a_round_that_begins_after_the_first_look_is_kept(
         ({"team/s/u/r1": False}, ["team/s/u/r1"], [], "1 round is not dropped yet"),
         # A start, or a removal, that was cut off half way: Optuna's study without its round.
         ({}, ["team/s/u/r1"], [], None),
-        ({}, ["mine", "yours"], [], "2 studies are of plain Optuna: 'mine'"),
+        ({}, ["yours", "mine"], [], "2 studies are of plain Optuna: 'mine'"),
         # What a login wrote under another's name keeps nothing, unless it asks for it by its own right.
         ({"other/s/u/r1": False}, ["other/s/u/r1"], [], None),
         ({"other/s/u/r1": True}, ["other/s/u/r1"], [], "1 round is retained"),

@@ -302,7 +302,8 @@ def drop(admin_url: str, gone: Gone) -> str | None:
     try:
         kept = _shut_out(admin_url, gone) or _remove(admin_url, gone)
     except (StoreError, DBAPIError) as error:
-        kept = f"it cannot be dropped: {str(getattr(error, 'orig', error)).splitlines()[0]}"
+        said, _, _ = str(getattr(error, "orig", error)).partition("\n")
+        kept = f"it cannot be dropped: {said}"
     if kept not in (None, gone.kept):
         with _administering(admin_url, _LONGEST_WAIT) as connection:
             if _is_gone(connection, gone):
@@ -311,8 +312,10 @@ def drop(admin_url: str, gone: Gone) -> str | None:
 
 
 def _shut_out(admin_url: str, gone: Gone) -> str | None:
-    """Let nobody log in any more, unless there is something to keep. Apart from the removal: a session that it ends
-    would come back at once."""
+    """Let nobody log in any more, unless there is something to keep.
+
+    A transaction before the removal: until it is committed, a session that is ended comes back.
+    """
     schema = gone.tenant.schema
     with _administering(admin_url, _LONGEST_WAIT) as connection:
         if not _is_gone(connection, gone):
@@ -398,7 +401,7 @@ def why_kept(
     reasons = [
         f"{_count(retained, 'round')} retained" if retained else "",
         f"{_count(len(ours), 'round')} not dropped yet" if ours else "",
-        f"{_count(len(others), 'study', 'studies')} of plain Optuna: {others[0][:100]!r}" if others else "",
+        f"{_count(len(others), 'study', 'studies')} of plain Optuna: {min(others)[:100]!r}" if others else "",
         f"read from elsewhere: {', '.join(readers)}" if readers else "",
     ]
     return "; ".join(filter(None, reasons)) or None
