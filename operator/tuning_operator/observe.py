@@ -15,6 +15,7 @@ from tuning_operator import conditions as why
 from tuning_operator import names
 from tuning_operator.cluster import Cluster
 from tuning_operator.describe import describe_best
+from tuning_operator.disruptions import is_lost
 from tuning_operator.exceptions import ClusterError, Forbidden, SecretUnusable
 from tuning_operator.observed import JobView, MissingWorkers, Observed, PodView, StoreProblem, Study, job_view, pod_view
 from tuning_operator.stores import Location, Stores
@@ -116,7 +117,9 @@ class Observer:
             return observed, None
         try:
             location = await self._stores.locate(study.namespace, study.spec.storage)
-            progress = await self._progress(study, location, memory)
+            # A plan must see what the last one did.
+            not_before = max(time.monotonic() - _FRESH, memory.acted_at)
+            progress = await self._progress(study, location, not_before)
             if memory.best_at is None:
                 _take_over(study.status, memory)
             if progress is not None and (results or progress.over is not None):
@@ -134,6 +137,12 @@ class Observer:
                 self._stores.read_again(study.namespace, study.spec.storage)
             return replace(observed, store=store_problem(error)), None
         pods = await self._pods(study, job, progress, observed.job, memory)
+        if progress is not None and pods is not None and _lost_workers(progress, pods, observed.now):
+            # The pods are newer than the reading: a worker may have ended its trial, and then itself, in between.
+            try:
+                progress = await self._progress(study, location, time.monotonic())
+            except StoreError as error:
+                return replace(observed, store=store_problem(error)), None
         missing = await self._missing_workers(study, job, progress, observed.job, memory)
         return (
             replace(
@@ -150,10 +159,9 @@ class Observer:
             location,
         )
 
-    async def _progress(self, study: Study, location: Location, memory: Memory) -> Progress | None:
+    async def _progress(self, study: Study, location: Location, not_before: float) -> Progress | None:
         number = max(1, study.status.round)
         name = study_name(study.namespace, study.name, study.uid, number)
-        not_before = max(time.monotonic() - _FRESH, memory.acted_at)  # a plan must see what the last one did
         return await self._stores.board(location).progress((location.schema, name), not_before)
 
     async def _describe_results(
@@ -294,6 +302,13 @@ def store_problem(error: Exception) -> StoreProblem:
             return StoreProblem(why.SECRET_UNUSABLE, f"the operator may not keep its Secret here: {error}; {advice}")
         case _:
             return StoreProblem(why.UNREACHABLE, f"the store cannot be reached: {error}")
+
+
+def _lost_workers(progress: Progress, pods: Sequence[PodView], now: datetime) -> list[str]:
+    """Workers that run a trial, as the store last told, and whose pod is gone or has ended."""
+    by_name = {pod.name: pod for pod in pods}
+    running = (worker for worker, share in progress.shares.items() if share.running)
+    return [worker for worker in running if is_lost(by_name.get(worker), now)]
 
 
 def _uid(body: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from builders import real, whole
 from integration.harness import Kube
 from integration.studies import LOSS, Study, alert_workers, quick_study
 from tuning_store import progress
+from tuning_study.results import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE
 
 T = TypeVar("T")
 STEPS = 3
@@ -142,7 +143,7 @@ class Load:
 
     def _check_trial(self, trial: FrozenTrial) -> None:
         if trial.state is TrialState.FAIL:
-            failure = trial.user_attrs["failure"]
+            failure = trial.user_attrs[FAILURE_ATTRIBUTE]
             own = trial.params.get("x", 0) > 0.9 and "x is too large" in failure
             assert own or any(words in failure for words in self.blames), f"{trial.number} is charged: {failure}"
             return
@@ -152,7 +153,7 @@ class Load:
         assert trial.intermediate_values == {step: x + step for step in range(steps)}, trial
         if trial.state is TrialState.COMPLETE:
             assert trial.values == [x * n]
-            assert trial.user_attrs["metrics"] == {"loss": x * n}
+            assert trial.user_attrs[METRICS_ATTRIBUTE] == {"loss": x * n}
 
     def _check_told(self) -> None:
         """One round, one Job, and of each Event that people count on one."""

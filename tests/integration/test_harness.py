@@ -180,7 +180,8 @@ def test_values_and_files_arrive(kube: Kube, node: FakeNode) -> None:
     }
     assert {name: seen["env"].get(name) for name in want} == want
     assert seen["env"]["CONFIG"].endswith(f"{uid}/volumes/round/study.json")
-    of_the_node = {"PATH", "HOME", "TMPDIR", "LC_CTYPE", "CONFIG", *node.env}  # LC_CTYPE is Python's own doing
+    # LC_CTYPE is Python's own doing, FAKE_NODE_CONTAINER how the node knows a container's processes.
+    of_the_node = {"PATH", "HOME", "TMPDIR", "LC_CTYPE", "CONFIG", "FAKE_NODE_CONTAINER", *node.env}
     assert seen["env"].keys() - want.keys() <= of_the_node, "this machine's environment leaks into pods"
 
 

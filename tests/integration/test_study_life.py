@@ -14,6 +14,7 @@ from integration.harness import Kube
 from integration.operator_fixtures import Studies
 from integration.services import Operator
 from integration.studies import LOSS, Gate, alert_workers, quick_study, shell, states
+from tuning_study.results import FAILURE_ATTRIBUTE
 
 Object = dict[str, Any]
 
@@ -227,7 +228,7 @@ def test_a_trial_that_takes_too_long_fails(studies: Studies) -> None:
     study.wait_until("Complete")
 
     assert study.trials == {"complete": 3, "failed": 1}
-    assert "longer than budget.trialDuration" in study.history()[1].user_attrs["failure"]
+    assert "longer than budget.trialDuration" in study.history()[1].user_attrs[FAILURE_ATTRIBUTE]
 
 
 def test_a_metric_that_never_comes_fails_the_study(studies: Studies) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from builders import NOW, real
 from integration.harness import ControlPlane, FakeNode, Kube
 from integration.operator_fixtures import Studies
-from integration.services import Postgres
+from integration.services import Operator, Postgres
 from integration.studies import alert_workers, quick_study, shell
 from tuning_operator.cluster import Cluster
 from tuning_operator.conditions import with_condition
@@ -60,7 +60,10 @@ TEXT = st.lists(st.text(max_size=40) | ODD, max_size=6).map("".join)
 @pytest.mark.usefixtures("crd", "own_kubeconfig")
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=TEXT)
-def test_any_text_in_a_status_is_written_and_read_again(kube: Kube, namespace: str, text: str) -> None:
+def test_any_text_in_a_status_is_written_and_read_again(
+    session_operator: Operator, kube: Kube, namespace: str, text: str
+) -> None:
+    session_operator.kill()  # or it would write a status of its own
     kube.apply(quick_study("texts"))
     status = _status_full_of(text)
 
