@@ -64,6 +64,23 @@ def test_fields_of_a_newer_operator_are_no_error() -> None:
         remote.status_of(study(state="Levitating"))
 
 
+@pytest.mark.parametrize(
+    ("condition", "told"),
+    [
+        ({"type": "Running", "status": "False", "reason": "WorkersPending"}, True),
+        ({"type": "Running", "status": "False", "reason": "RoundEnded"}, False),
+        ({"type": "Running", "status": "True", "reason": "RoundStarted"}, False),
+        ({"type": "Stalled", "status": "True", "reason": "LookFailed"}, True),
+        ({"type": "Stalled", "status": "False", "reason": "NotStalled"}, False),
+        ({"type": "StoreReady", "status": "False", "reason": "Unreachable"}, True),
+    ],
+)
+def test_what_keeps_a_study_from_going_on_is_told_to_who_watches(condition: dict[str, str], told: bool) -> None:
+    given = {**condition, "message": "the words", "lastTransitionTime": NOW.isoformat()}
+    notes = remote.notes(remote.status_of(study(state="Running", conditions=[given])))
+    assert (f"{condition['reason']}: the words" in notes) is told
+
+
 def test_details_show_conditions_and_events() -> None:
     events = [{"time": NOW, "reason": "RoundStarted", "message": "with 3 workers"}]
     shown = remote.details(RUNNING, events, NOW)
