@@ -198,11 +198,11 @@ class Cluster:
         return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     @_translated
-    async def warnings(self, namespace: str, uid: str) -> Sequence[str]:
-        """What Events of type Warning say of an object, the newest first."""
-        query = {"fieldSelector": f"involvedObject.uid={uid},type=Warning"}
+    async def event_messages(self, namespace: str, uid: str) -> Sequence[str]:
+        """What Events say of an object: warnings before all else, the newest first."""
+        query = {"fieldSelector": f"involvedObject.uid={uid}"}
         events = [event async for event in self._list(f"/api/v1/namespaces/{namespace}/events", query)]
-        events.sort(key=_event_time, reverse=True)
+        events.sort(key=lambda event: (event.get("type") == "Warning", _event_time(event)), reverse=True)
         return [f"{event['reason']}: {event.get('message', '')}" for event in events]
 
     @_translated

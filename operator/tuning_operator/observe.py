@@ -38,7 +38,7 @@ _UNKNOWN = -1
 _TOGETHER = 5.0  # seconds in which one list of a namespace's pods serves all who look there
 _FRESH = 0.7  # seconds that a reading of the store may be old
 _STARTING = 5.0  # seconds in which a pod usually begins; until then nobody asks why it has not
-_BETWEEN_WARNINGS = 10.0  # seconds between two readings of the Events of pods that do not begin
+_BETWEEN_EVENTS = 10.0  # seconds between two readings of the Events of pods that do not begin
 _UNHEARD = 15.0  # seconds of a worker's silence after which its pod is looked for: three heartbeats
 
 
@@ -61,8 +61,9 @@ class Memory:
     pareto: Pareto | None = None
     results_problem: str = ""
     missing_since: float | None = None  # monotonic; since when fewer workers run than should
-    warnings: str = ""  # the newest Event of the Job or of a pod that has not begun
-    warnings_at: float = 0.0  # monotonic
+    event_of: str = ""  # uid of a pod that has not begun, or of the Job
+    event: str = ""  # the one that tells most about it
+    event_at: float = 0.0  # monotonic
 
 
 def read_study(body: Mapping[str, Any], known: Study | None = None) -> Study:
@@ -251,7 +252,7 @@ class Observer:
         waiting = [pod for pod in pods if pod.lives and not pod.began]
         if words := next((pod.waits_for for pod in waiting if pod.waits_for), ""):
             return words
-        if words := await self._newest_warning(namespace, waiting[0].uid if waiting else job_uid, memory):
+        if words := await self._newest_event(namespace, waiting[0].uid if waiting else job_uid, memory):
             return words
         ended = [pod for pod in pods if pod.ended]
         if waiting or not ended:
@@ -259,11 +260,14 @@ class Observer:
         said = (ended[-1].message or ended[-1].reason).strip()
         return f"pod {ended[-1].name} has ended: {said}; the Job starts another"
 
-    async def _newest_warning(self, namespace: str, uid: str, memory: Memory) -> str:
-        if time.monotonic() > memory.warnings_at + _BETWEEN_WARNINGS:
-            memory.warnings_at = time.monotonic()
-            memory.warnings = next(iter(await self._cluster.warnings(namespace, uid)), "")
-        return memory.warnings
+    async def _newest_event(self, namespace: str, uid: str, memory: Memory) -> str:
+        """Kept when there is none any more: the API server forgets Events after an hour, and a pod may wait longer."""
+        if uid != memory.event_of:
+            memory.event_of, memory.event, memory.event_at = uid, "", 0.0
+        if time.monotonic() > memory.event_at + _BETWEEN_EVENTS:
+            memory.event_at = time.monotonic()
+            memory.event = next(iter(await self._cluster.event_messages(namespace, uid)), memory.event)
+        return memory.event
 
     async def _all_pods(self, namespace: str) -> Mapping[tuple[str, int], list[PodView]]:
         """All workers' pods in the namespace, by study and round: one list for all who look at once, as they do after a
