@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +42,11 @@ ENDINGS = {
     "cancelled": "CancelledError: ",
     "generator_exit": "GeneratorExit: ",
     "unprintable": "Unprintable, whose text cannot be shown",
+    "exits_when_printed": "ExitsWhenPrinted, whose text cannot be shown",
+    "closes_all_files": "the objective closed files that are not its own: remove os.closerange(), or what calls it",
+    "closes_all_files_and_fails": (
+        "the objective closed files that are not its own: remove os.closerange(), or what calls it"
+    ),
     "closes_output": "ValueError: the output is closed",
     "sigterm": "the objective ended its process by SIGTERM",
     "sigint": "KeyboardInterrupt: ",
@@ -49,7 +56,14 @@ ENDINGS = {
     "segfault": "the objective ended its process by SIGSEGV",
     "group": "the objective ended its process by SIGTERM",
 }
-HARMLESS = ("sigusr1", "fork_and_exit", "fork_and_return", "terminates_a_child")
+HARMLESS = (
+    "stops_its_process",
+    "asks",
+    "sigusr1",
+    "fork_and_exit",
+    "fork_and_return",
+    "terminates_a_child",
+)
 LEAVERS = ("leaves_threads", "leaves_processes", "hangs_at_exit")
 
 
@@ -190,3 +204,63 @@ def test_an_end_at_import_is_a_rejected_objective(zoo: Zoo, line: str, told: str
     ending = zoo.run("objective", module="imported")
     assert (ending.code, ending.over, ending.states) == (ExitCode.REJECTED, Over.REJECTED, {}), ending.log
     assert told in (ending.detail or "")
+
+
+# --- the supervisor, with a process of another kind
+
+SAYS = """
+import ctypes, os, signal, socket, threading, time
+from tuning_worker.supervision import Stage, SupervisorLink
+supervisor = SupervisorLink.from_environment()
+hang = lambda: ctypes.PyDLL(None).sleep(600)  # keeps the interpreter's lock: no other thread runs
+"""
+
+
+@contextmanager
+def supervised(script: str) -> Iterator["subprocess.Popen[str]"]:
+    """A supervisor whose process runs `script`, and is told what the one before it died of."""
+    command = [sys.executable, "-c", f"{SAYS}{script}"]
+    run = f"import sys; from tuning_worker.supervisor import supervise; sys.exit(supervise({command!r}))"
+    with subprocess.Popen([sys.executable, "-c", run], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_trial_in_native_code_that_lets_no_thread_run_is_ended_at_its_limit() -> None:
+    script = """
+if predecessor := os.environ.get("TUNING_PREDECESSOR"):
+    print(predecessor, flush=True)
+    supervisor.decided(0)
+    os._exit(0)
+supervisor.reached(Stage.TRIAL)
+supervisor.trial_begins(0.2, "took longer than budget.trialDuration (0:00:01)")
+hang()
+"""
+    with supervised(script) as process:
+        told, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.DONE
+    reason = "took longer than budget.trialDuration (0:00:01)"
+    assert json.loads(told) == {"stage": "trial", "reason": reason, "killed": False}
+
+
+def test_a_trial_that_has_ended_is_not_ended_again() -> None:
+    script = """
+supervisor.reached(Stage.TRIAL)
+supervisor.trial_begins(0.2, "took longer")
+supervisor.trial_ended()
+threading.Event().wait(0.5)
+supervisor.decided(0)
+"""
+    with supervised(script) as process:
+        assert process.wait(30) == ExitCode.DONE
+
+
+@pytest.mark.parametrize("hang", ["hang()", "os.closerange(3, 256); time.sleep(600)"])
+def test_a_process_that_hears_of_nothing_is_ended_when_its_supervisor_must_stop(hang: str) -> None:
+    with supervised(f"supervisor.stops_within(0.2)\nprint('there', flush=True)\n{hang}") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        process.terminate()
+        assert process.wait(30) == ExitCode.STOPPED

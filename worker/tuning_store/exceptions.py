@@ -4,10 +4,13 @@ StoreError
 ├── StoreUnavailable        the server cannot be reached, or went away
 ├── AuthenticationRefused   the server is there and refuses the name or password
 ├── PermissionRefused       the role may not do what was asked
+├── OutOfFiles              this process may open no more files, nor connections
 ├── UnknownRound            no such round in the store
 └── ClaimLost               the trial is no longer this worker's to finish
 """
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -37,6 +40,10 @@ class AuthenticationRefused(StoreError):
 
 class PermissionRefused(StoreError):
     """The role may not do what was asked of it."""
+
+
+class OutOfFiles(StoreError):
+    """This process has reached its limit of open files: waiting does not help it, another process may go on."""
 
 
 class UnknownRound(StoreError):
@@ -74,6 +81,8 @@ def _translate(error: Exception, original: BaseException | None) -> Exception:
     passing = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
     if not isinstance(error, passing) and code not in _PASSING:
         return error
+    if code is None and os.strerror(errno.EMFILE) in text:
+        return OutOfFiles(f"{text}; whoever opens files must close them")
     # A refused login arrives without a code: the connection that would carry it was never made.
     refused = ("password authentication failed", "no pg_hba.conf entry", "Access denied", "does not exist")
     if ("FATAL" in text and any(words in text for words in refused)) or "Access denied" in text:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 
 _TICK = 0.5  # seconds between two looks at the clock
 _DEAF = 15.0  # seconds an objective has to react before the whole process ends
+_LAST_RESORT = 10.0  # seconds more until the supervisor ends the process, because nothing in it did
 _GOES_ON = frozenset({Over.BUDGET_USED, Over.STOPPED_BY_OBJECTIVE})  # what runs then may finish
 
 
@@ -65,6 +67,7 @@ class Pulse:
     def __enter__(self) -> Self:
         signal.signal(signal.SIGUSR1, self._raise)
         os.register_at_fork(after_in_child=_forget_interruption)
+        self._supervisor.stops_within(self._settings.grace.total_seconds() + _DEAF + _LAST_RESORT)
         self._thread.start()
         return self
 
@@ -75,12 +78,20 @@ class Pulse:
     @contextmanager
     def trial(self) -> Iterator[None]:
         """The block may be interrupted by TrialInterrupted."""
+        signal.signal(signal.SIGUSR1, self._raise)  # the trial before may have changed what it does
         self._reason = None
+        limit = self._settings.round.spec.budget.trial_duration
+        if limit is not None:
+            longest = limit.total_seconds() + _DEAF + _LAST_RESORT
+            self._supervisor.trial_begins(longest, _took_longer(limit))
         self._running = _Running(since=time.monotonic())
         try:
             yield
         finally:
             self._running = None
+            self._supervisor.end_if_closed()
+            if limit is not None:
+                self._supervisor.trial_ended()
 
     def _raise(self, _: int, __: FrameType | None) -> None:
         if self._running is not None and self._reason is not None:
@@ -119,7 +130,7 @@ class Pulse:
     def _reason_to_stop(self, seconds: float, now: float) -> TrialInterrupted | None:
         limit = self._settings.round.spec.budget.trial_duration
         if limit is not None and seconds > limit.total_seconds():
-            message = f"took longer than budget.trialDuration ({limit})"
+            message = _took_longer(limit)
             return TrialInterrupted(message, failure=message)
         if self._over is not None and self._over not in _GOES_ON:
             return TrialInterrupted(f"the round is over: {self._over}")
@@ -140,6 +151,10 @@ class Pulse:
             log.warning("the trial stays to be found by others", error=str(error))
         self._supervisor.replace()
         os._exit(ExitCode.CRASHED)
+
+
+def _took_longer(limit: timedelta) -> str:
+    return f"took longer than budget.trialDuration ({limit})"
 
 
 def _forget_interruption() -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from tuning_worker.objectives.metrics_report import MetricsReport
 from tuning_worker.objectives.output import Output
 from tuning_worker.processes import ProcessTree, end_all_with, ended_within, process_tree
 from tuning_worker.run import TrialRun
+from tuning_worker.supervision import signal_name
 
 log = structlog.get_logger()
 
@@ -123,7 +123,7 @@ def as_text(value: Scalar) -> str:
 
 
 def _exit_message(code: int, tail: Sequence[str]) -> str:
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+    how = f"was ended by {signal_name(-code)}" if code < 0 else f"exited with code {code}"
     return f"the command {how}{_last_lines(tail)}"
 
 
