@@ -149,7 +149,10 @@ def run(
         folder / "logs",
         study.name,
     )
-    return LocalRun(resolved, study_id, store, supervisor, display, signals).until_over()
+    outcome = LocalRun(resolved, study_id, store, supervisor, display, signals).until_over()
+    if outcome.ending is Ending.OVER:  # no trial goes on any more, nor those whose worker was killed
+        shutil.rmtree(folder / "checkpoints" / resolved.uid, ignore_errors=True)
+    return outcome
 
 
 def put_back_of_dead_runs(store: Store, study: str, study_id: int, identity: RunIdentity) -> None:

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from optuna.trial import TrialState
 
-from builders import make_spec
+from builders import make_spec, real
 from tuning_store import rounds, schema
 from tuning_store.rounds import Ownership
 from tuning_store.storage import open_store
@@ -83,15 +84,22 @@ class Ending:
 class Zoo:
     folder: Path
 
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "temporary"
+
     def run(self, function: str, module: str = "endings") -> Ending:
-        """One worker, until it ends by itself; it may leave no process behind."""
+        """One worker with a python objective, until it ends by itself; it may leave no process behind."""
+        return self.run_objective({"python": {"function": f"{module}:{function}"}})
+
+    def run_objective(self, objective: dict[str, Any]) -> Ending:
         url = f"sqlite:///{self.folder}/zoo.sqlite"
         schema.create(url)
         spec = make_spec(
-            objective={"python": {"function": f"{module}:{function}"}},
+            objective=objective,
             budget={"trials": 4, "failedTrials": 3},
             strategy={"sampler": {"type": "Random"}},
-            parameters=None,
+            parameters=None if "python" in objective else [real()],
         )
         resolved = resolve(spec, namespace="zoo", name="zoo", uid="1", number=1, versions={})
         store = open_store(url)
@@ -106,6 +114,7 @@ class Zoo:
                 "TUNING_WORKER": "worker-0",
                 "TUNING_CODE_DIR": str(self.folder),
                 "TUNING_CHECKPOINT_ROOT": str(self.folder / "checkpoints"),
+                "TMPDIR": str(self.temporary),
                 "ZOO": str(self.folder),
             },
             cwd=self.folder,
@@ -140,7 +149,9 @@ class Zoo:
 @pytest.fixture
 def zoo(tmp_path: Path) -> Zoo:
     (tmp_path / "endings.py").write_text((ZOO / "endings.py").read_text())
-    return Zoo(tmp_path)
+    made = Zoo(tmp_path)
+    made.temporary.mkdir()
+    return made
 
 
 @pytest.mark.parametrize("function", ENDINGS)
@@ -176,6 +187,20 @@ def test_a_trial_whose_process_is_killed_is_tried_again_and_fails_the_third_time
     (zoo.folder / "killed.py").write_text(f"{code}    return 0.5\n")
     ending = zoo.run("objective", module="killed")
     assert (ending.over, ending.reasons) == (Over.BUDGET_USED, {1: "its worker went away 3 times"}), ending.log
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [("TERM", "the objective ended its process by SIGTERM"), ("KILL", "its worker went away 3 times")],
+)
+def test_a_command_that_ends_its_worker_leaves_no_folder_of_its_trial(zoo: Zoo, number: str, reason: str) -> None:
+    """The checkpoints of one that was killed stay, as it may be tried again."""
+    script = f"echo > $TUNING_CHECKPOINT_DIR/model; [ $TUNING_TRIAL != 1 ] || kill -{number} $PPID; echo accuracy=0.5"
+    ending = zoo.run_objective({"command": {"command": ["sh", "-c", script]}})
+    assert (ending.over, ending.reasons) == (Over.BUDGET_USED, {1: reason}), ending.log
+    assert list(zoo.temporary.iterdir()) == []
+    kept = [path.name for path in (zoo.folder / "checkpoints").rglob("model")]
+    assert kept == (["model"] if number == "KILL" else [])
 
 
 def test_a_trial_that_stops_the_study_is_its_last(zoo: Zoo) -> None:

@@ -18,6 +18,7 @@ from tuning_store.storage import Store
 from tuning_study.budget import Over
 from tuning_study.worker_contract import ExitCode
 from tuning_worker.exceptions import TrialInterrupted
+from tuning_worker.run import discard_checkpoints
 from tuning_worker.settings import Settings
 from tuning_worker.supervision import SupervisorLink
 
@@ -144,7 +145,8 @@ class Pulse:
         log.error("the objective did not stop when told to", reason=str(self._reason))
         try:
             if self._reason.failure is not None:
-                self._store.fail_running(self._study_id, self._reason.failure)
+                for number in self._store.fail_running(self._study_id, self._reason.failure):
+                    discard_checkpoints(self._settings.checkpoints, self._settings.round, number)
             else:
                 self._store.give_back(self._study_id)
         except StoreError as error:

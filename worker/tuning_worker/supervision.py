@@ -15,6 +15,8 @@ from typing import Self
 
 SOCKET_VARIABLE = "TUNING_SUPERVISOR_SOCKET"
 PREDECESSOR_VARIABLE = "TUNING_PREDECESSOR"
+SCRATCH_VARIABLE = "TUNING_SCRATCH"
+"""Names the folder for the files of running trials: the supervisor removes it with the process, however that ends."""
 FILES_CLOSED = 213
 """The exit code of a process whose objective closed its files: it has nothing left to say so with."""
 

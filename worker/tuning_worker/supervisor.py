@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from tuning_study.worker_contract import ExitCode
-from tuning_worker.supervision import FILES_CLOSED, SOCKET_VARIABLE, Stage, UnexpectedEnd, signal_name
+from tuning_worker.supervision import FILES_CLOSED, SCRATCH_VARIABLE, SOCKET_VARIABLE, Stage, UnexpectedEnd, signal_name
 
 COMMAND = (sys.executable, "-m", "tuning_worker.process")
 MAX_IDLE_ENDS = 3
@@ -35,12 +35,14 @@ def supervise(command: Sequence[str] = COMMAND, environment: Mapping[str, str] =
     """Run `command` until it decides how the worker ends, or SIGTERM or SIGINT ends it. Returns the exit code."""
     adopt_orphans()
     wakeup = _Wakeup()
+    scratch = os.path.join(environment.get("TMPDIR") or "/tmp", f"tuning-{os.urandom(8).hex()}")  # noqa: S108 - no other has its name
     predecessor: UnexpectedEnd | None = None
     idle_ends = 0
     while True:
-        process = _WorkerProcess(command, environment, predecessor)
+        process = _WorkerProcess(command, {**environment, SCRATCH_VARIABLE: scratch}, predecessor)
         process.run_to_its_end(wakeup)
         kill_children()
+        _remove(scratch)
         if process.decision is not None:
             return process.decision
         if wakeup.stopping:
@@ -228,6 +230,13 @@ def kill_children() -> None:
                 os.waitpid(pid, 0)  # its own children become ours: the next turn ends them
             except ChildProcessError:
                 continue
+
+
+def _remove(folder: str) -> None:
+    if os.path.exists(folder):
+        import shutil  # seldom needed, and this process stays small
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _children() -> list[int]:
