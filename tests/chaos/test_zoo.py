@@ -60,6 +60,7 @@ class Outcome:
     number: int
     state: str
     failure: str | None
+    loss: float | None
 
 
 def check(habits: ModuleType, outcomes: Sequence[Outcome]) -> None:
@@ -81,7 +82,7 @@ def _unfair(habits: ModuleType, outcome: Outcome) -> str:
         leaked = getattr(habits, "LEAKED", None)
         fair = (due and re.search(due, outcome.failure)) or (leaked and re.search(leaked, outcome.failure))
         return "" if fair else told
-    return told if due else ""
+    return told if due and outcome.loss != getattr(habits, "TOLD", None) else ""
 
 
 def left_behind(mark: str) -> list[str]:
@@ -133,8 +134,9 @@ def test_zoo_on_a_cluster(kube: Kube, node: FakeNode, habits: ModuleType, tmp_pa
     if name == "habits":
         objective: Object = {"python": {"function": "habits:objective", "configMap": "zoo"}}
     else:
-        objective = {"command": {"command": ["python3", "/zoo/program.py"]}}
+        objective = {"command": {"command": ["sh", "-c"], "args": ["exec python3 $ZOO_CODE/program.py"]}}
         workers |= {
+            "env": [{"name": "ZOO_CODE", "value": "/zoo"}],
             "volumes": [{"name": "zoo", "configMap": {"name": "zoo"}}],
             "volumeMounts": [{"name": "zoo", "mountPath": "/zoo"}],
         }
@@ -149,7 +151,7 @@ def test_zoo_on_a_cluster(kube: Kube, node: FakeNode, habits: ModuleType, tmp_pa
         print(f"longest standstill {watch.longest:.0f} s")
         assert status["state"] == "Complete", status["conditions"]
         outcomes = [
-            Outcome(trial.number, trial.state.name, trial.user_attrs.get(FAILURE_ATTRIBUTE))
+            Outcome(trial.number, trial.state.name, trial.user_attrs.get(FAILURE_ATTRIBUTE), trial.value)
             for trial in study.history(1)
         ]
         check(habits, outcomes)
@@ -202,7 +204,10 @@ def test_zoo_on_this_machine(habits: ModuleType, tmp_path: Path) -> None:
     assert "zoo: complete" in said, said
     print(f"longest standstill {watch.longest:.0f} s")
     listed = _tuning(tmp_path, "trials", "--local", "-o", "json")
-    outcomes = [Outcome(trial["trial"], _STATES[trial["state"]], trial["reason"]) for trial in json.loads(listed)]
+    outcomes = [
+        Outcome(trial["trial"], _STATES[trial["state"]], trial["reason"], trial["metrics"].get("loss"))
+        for trial in json.loads(listed)
+    ]
     check(habits, outcomes)
     eventually(lambda: _none(left_behind(str(tmp_path))), 20)
     eventually(lambda: _none(stays(tmp_path)), 5)

@@ -92,12 +92,12 @@ class Zoo:
         """One worker with a python objective, until it ends by itself; it may leave no process behind."""
         return self.run_objective({"python": {"function": f"{module}:{function}"}})
 
-    def run_objective(self, objective: dict[str, Any]) -> Ending:
+    def run_objective(self, objective: dict[str, Any], **budget: str) -> Ending:
         url = f"sqlite:///{self.folder}/zoo.sqlite"
         schema.create(url)
         spec = make_spec(
             objective=objective,
-            budget={"trials": 4, "failedTrials": 3},
+            budget={"trials": 4, "failedTrials": 3} | budget,
             strategy={"sampler": {"type": "Random"}},
             parameters=None if "python" in objective else [real()],
         )
@@ -187,6 +187,26 @@ def test_a_trial_whose_process_is_killed_is_tried_again_and_fails_the_third_time
     (zoo.folder / "killed.py").write_text(f"{code}    return 0.5\n")
     ending = zoo.run("objective", module="killed")
     assert (ending.over, ending.reasons) == (Over.BUDGET_USED, {1: "its worker went away 3 times"}), ending.log
+
+
+@pytest.mark.parametrize("disposition", ["SIG_DFL", "SIG_IGN"])
+def test_a_trial_that_takes_the_signal_of_its_interruption_is_ended_for_its_time(zoo: Zoo, disposition: str) -> None:
+    code = f"""
+import signal, time
+def objective(trial):
+    if trial.number == 1:
+        signal.signal(signal.SIGUSR1, signal.{disposition})
+        time.sleep(600)
+    return 0.5
+"""
+    (zoo.folder / "takes.py").write_text(code)
+    began = time.monotonic()
+    ending = zoo.run_objective({"python": {"function": "takes:objective"}}, trialDuration="1s")
+    assert (ending.over, ending.reasons) == (
+        Over.BUDGET_USED,
+        {1: "took longer than budget.trialDuration (0:00:01)"},
+    ), ending.log
+    assert time.monotonic() - began < 14, "nobody waits for what cannot react"
 
 
 @pytest.mark.parametrize(

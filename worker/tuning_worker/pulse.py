@@ -3,11 +3,11 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -85,7 +85,7 @@ class Pulse:
         if limit is not None:
             longest = limit.total_seconds() + _DEAF + _LAST_RESORT
             self._supervisor.trial_begins(longest, _took_longer(limit))
-        self._running = _Running(since=time.monotonic())
+        self._running = _Running(since=monotonic())
         try:
             yield
         finally:
@@ -101,7 +101,7 @@ class Pulse:
     def _beat(self) -> None:
         next_beat = 0.0
         while not self._ended.wait(_TICK if next_beat else 0):
-            now = time.monotonic()
+            now = monotonic()
             if now >= next_beat:
                 next_beat = now + self._settings.heartbeat.total_seconds()
                 self._say_alive()
@@ -126,6 +126,8 @@ class Pulse:
         reason = self._reason_to_stop(now - running.since, now)
         if reason is not None:
             self._reason, running.interrupted_at = reason, now
+            if signal.getsignal(signal.SIGUSR1) != self._raise:  # the objective's own, or the end of the process
+                self._leave()
             signal.pthread_kill(self._main, signal.SIGUSR1)
 
     def _reason_to_stop(self, seconds: float, now: float) -> TrialInterrupted | None:

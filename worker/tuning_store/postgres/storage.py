@@ -393,5 +393,7 @@ def _check_name(name: str) -> None:
     """PostgreSQL would refuse it too, but later, when the change is written."""
     if "\x00" in name:
         raise ValueError(f"the name {name!r} has a NUL character, which PostgreSQL cannot store; leave it out")
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise ValueError(f"the name {name!r} is no text that UTF-8 could hold: half of a character is missing")
     if len(name) > _LONGEST_NAME:
         raise ValueError(f"the name {name[:40]!r}… has {len(name)} characters; write at most {_LONGEST_NAME}")
