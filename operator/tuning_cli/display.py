@@ -79,14 +79,15 @@ class PlainLines:
 
     def __init__(self, every: float = _EVERY) -> None:
         self._every = every
-        self._last: tuple[str, Counts, int | None] | None = None
+        self._last: tuple[str, Counts, int | None, tuple[str, ...]] | None = None
         self._at: float | None = None
 
     def next(self, snapshot: Snapshot, now: float) -> str | None:
         counts = snapshot.counts
-        seen = (snapshot.state, Counts(counts.complete, counts.pruned, counts.failed), snapshot.target)
+        finished, notes = Counts(counts.complete, counts.pruned, counts.failed), tuple(snapshot.notes)
+        seen = (snapshot.state, finished, snapshot.target, notes)
         if self._last is None:
-            self._last = (snapshot.state, Counts(), snapshot.target)  # the start line has said it
+            self._last = (snapshot.state, Counts(), snapshot.target, ())  # the start line has said it
         same_state = seen[0] == self._last[0]
         early = self._at is not None and now - self._at < self._every
         if seen == self._last or (early and same_state):

@@ -44,6 +44,7 @@ from tuning_study.digest import spec_digest
 from tuning_study.duration import format_duration
 from tuning_study.round import ResolvedRound, resolve
 from tuning_study.spec import TuningStudySpec
+from tuning_study.standstill import describe_standstill
 
 GRACE = 30.0  # seconds for running trials to finish after Ctrl-C; a second one is the impatient's way
 _MARGIN = 10.0  # seconds a worker may need beyond its grace, before it is killed
@@ -149,7 +150,10 @@ def run(
         folder / "logs",
         study.name,
     )
-    return LocalRun(resolved, study_id, store, supervisor, display, signals).until_over()
+    outcome = LocalRun(resolved, study_id, store, supervisor, display, signals).until_over()
+    if outcome.ending is Ending.OVER:  # no trial goes on any more, nor those whose worker was killed
+        shutil.rmtree(folder / "checkpoints" / resolved.uid, ignore_errors=True)
+    return outcome
 
 
 def note_change(store: Store, resolved: ResolvedRound, note: Callable[[str], object]) -> None:
@@ -341,6 +345,7 @@ class View:
         self._active: float | None = None
         self._next = 0.0
         self._away = False
+        self._finished, self._finished_at = 0, clock()
 
     def standing(self, fresh: bool = False) -> Progress | None:
         """How the round stands; None only before the first answer of the store."""
@@ -360,6 +365,9 @@ class View:
         ledger, study = self._store.ledger, self._resolved.study
         self._standing = ledger.progress()[study]
         self._running = ledger.running(study)
+        finished = self._standing.counts.used + self._standing.counts.failed
+        if finished != self._finished:
+            self._finished, self._finished_at = finished, self._clock()
         if self._standing.duration is not None:
             self._active = ledger.active_seconds(study)
         if self._standing.counts.complete != self._best_at:
@@ -392,8 +400,17 @@ class View:
             left=time_left(counts, target, rate, self._until_deadline()),
             best=self._best,
             workers=worker_views(supervisor, self._running, standing.shares if standing else {}),
-            notes=("the store is away; waiting for it",) if self._away else (),
+            notes=[*self._notes(counts.running, now)],
         )
+
+    def _notes(self, running: int, now: float) -> Iterator[str]:
+        if self._away:
+            yield "the store is away; waiting for it"
+            return
+        limited = self._resolved.spec.budget.trial_duration is not None
+        still = timedelta(seconds=now - self._finished_at)
+        if words := describe_standstill(running, still, limited=limited):
+            yield words
 
     def _until_deadline(self) -> float | None:
         if self._active is None or self._standing is None or self._standing.duration is None:

@@ -153,6 +153,8 @@ class Supervisor:
         """The workers that have ended since the last call. Also starts those whose wait is over."""
         ended = []
         for worker in self.workers:
+            if worker.process is not None:
+                _go_on_if_stopped(worker.process.pid)
             if worker.process is not None and (code := worker.process.poll()) is not None:
                 worker.process = None
                 self._sweep(worker.identity)
@@ -211,6 +213,13 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C is for the run, which then decides
             )
         worker.started, worker.again_at = self.clock(), None
+
+
+def _go_on_if_stopped(pid: int) -> None:
+    """A worker that its objective stopped (SIGSTOP) would hold its trial for ever."""
+    with suppress(ChildProcessError, AttributeError):  # macOS has no waitid before Python 3.13
+        if os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is not None:
+            os.kill(pid, signal.SIGCONT)
 
 
 def last_lines(path: Path, number: int = 12) -> list[str]:

@@ -25,11 +25,13 @@ from tuning_operator.disruptions import is_lost, own_fault, was_killed
 from tuning_operator.jobs import workers_digest
 from tuning_operator.observed import Observed, PodView
 from tuning_operator.retune import Request, answered, parse_request, round_budget, suppression
+from tuning_store.progress import Progress
 from tuning_study.budget import SUCCESSES, Counts, Over
 from tuning_study.digest import spec_digest
 from tuning_study.duration import format_duration
 from tuning_study.round import ResolvedRound, resolve
 from tuning_study.spec import TuningStudySpec
+from tuning_study.standstill import describe_standstill
 from tuning_study.status import (
     ROUNDS_KEPT,
     ConditionType,
@@ -44,8 +46,8 @@ from tuning_study.strategy import phase_at
 CREATED, SPEC_CHANGED = "Created", "SpecChanged"
 _HOPELESS = 3  # pods of each worker that may fail with no trial ended in between
 _PENDING_AFTER = {True: 10.0, False: 14.0}  # seconds without a worker until the study says so, with a reason or none
+_SILENT = 60.0  # seconds after which a worker that was not heard of is not waited for
 _TIME_TO_END = timedelta(seconds=15)  # for workers to end by themselves after their round
-_STANDSTILL = [timedelta(minutes=m) for m in (1, 2, 5, 10, 20, 30, 60, 120, 240, 480, 960, 1440)]
 
 
 @dataclass(frozen=True)
@@ -332,13 +334,25 @@ def _end_round(draft: _Draft, over: Over) -> Plan:
     progress = draft.observed.progress
     assert progress is not None
     if progress.counts.running and not (draft.observed.job and draft.observed.job.finished):
-        return draft.done(poll=True)
+        return _wait_for_the_last(draft, progress, over)
     if draft.status.state in ("Complete", "Failed"):
         return _clear_away(draft)
     succeeded = over in SUCCESSES and progress.counts.complete > 0
     message = _ending(draft.observed, over)
     _finish(draft, succeeded, str(over), message)
     return draft.done(poll=draft.observed.job is not None and draft.observed.job.finished is None)
+
+
+def _wait_for_the_last(draft: _Draft, progress: Progress, over: Over) -> Plan:
+    """What still runs is given back, or finished, within seconds. Workers that are silent do neither: their pods go."""
+    job, silent = draft.observed.job, max(progress.silent.values(), default=0.0)
+    if job is not None and not job.suspended and not job.deleting and silent >= _SILENT:
+        draft.actions.append(ScaleWorkers(draft.status.round, job.parallelism, suspended=True))
+    if draft.status.state == "Running":
+        running = f"{progress.counts.running} running"
+        message = f"round {draft.status.round} takes no more trials ({over}), and ends with those that run: {running}"
+        draft.condition("Running", "True", why.ROUND_STARTED, message)
+    return draft.done(poll=True)
 
 
 def _clear_away(draft: _Draft) -> Plan:
@@ -539,23 +553,15 @@ def _of_missing(draft: _Draft) -> Iterator[str]:
 
 
 def _of_standstill(draft: _Draft) -> Iterator[str]:
-    """Told in steps that grow, so that a trial which takes long costs few writes."""
-    progress, now = draft.observed.progress, draft.observed.now
-    if progress is None or draft.status.round == 0:
+    progress, spec = draft.observed.progress, draft.observed.study.spec
+    if progress is None or spec is None or draft.status.round == 0:
         return
     since = max(filter(None, (progress.started_at, progress.last_finished_at))).replace(tzinfo=UTC)
     if draft.observed.job is not None and draft.observed.job.started_at is not None:  # anew after a suspension
         since = max(since, draft.observed.job.started_at)
-    step = max((step for step in _STANDSTILL if now - since >= step), default=None)
-    if step is None:
-        return
-    if progress.counts.running == 0:
-        yield f"no trial has run for {format_duration(step)}: workers load the objective, or wait for a trial"
-        return
-    spec = draft.observed.study.spec
-    limited = spec is not None and spec.budget.trial_duration is not None
-    advice = "" if limited else "; budget.trialDuration would bound a trial"
-    yield f"{progress.counts.running} running, and no trial has ended for {format_duration(step)}{advice}"
+    limited = spec.budget.trial_duration is not None
+    if words := describe_standstill(progress.counts.running, draft.observed.now - since, limited=limited):
+        yield words
 
 
 def _tell_stalled(draft: _Draft) -> None:

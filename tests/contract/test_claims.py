@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
 
 import optuna
@@ -212,6 +213,35 @@ class TestAnEnd:
             mine.storage.set_trial_state_values(taken.trial_id, COMPLETE, [1.0])
         mine.close()
         assert counts(store) == Counts(running=1)
+
+
+class TestATrialThatAnObjectiveAsksFor:
+    """By `trial.study.ask()`, through its worker's store."""
+
+    def test_is_told_as_any_other(self, store: Store, store_url: str, begin: StartRound) -> None:
+        study = begin()
+        with closing(open_store(store_url, worker="w-0")) as mine:
+            take(mine, study)
+            loaded = mine.load_study(STUDY)
+            loaded.tell(loaded.ask(), 0.5)
+        assert counts(store) == Counts(complete=1, running=1)
+
+    def test_and_forgets_is_run_next(self, store: Store, store_url: str, begin: StartRound) -> None:
+        study = begin(budget={"trials": 2})
+        with closing(open_store(store_url, worker="w-0")) as mine:
+            taken = take(mine, study)
+            asked = mine.load_study(STUDY).ask()
+            finish(store, taken)
+            assert take(mine, study).number == asked.number
+        assert counts(store) == Counts(complete=1, running=1)
+
+    def test_is_left_to_others_when_its_worker_is_lost(self, store: Store, store_url: str, begin: StartRound) -> None:
+        study = begin()
+        with closing(open_store(store_url, worker="w-0")) as mine:
+            take(mine, study)
+            mine.load_study(STUDY).ask()
+        assert store.ledger.give_back(study, "w-0") == [0, 1]
+        assert counts(store) == Counts(waiting=2)
 
 
 class TestALostWorker:

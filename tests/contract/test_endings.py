@@ -5,14 +5,17 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from optuna.trial import TrialState
 
-from builders import make_spec
+from builders import make_spec, real
 from tuning_store import rounds, schema
 from tuning_store.rounds import Ownership
 from tuning_store.storage import open_store
@@ -40,6 +43,11 @@ ENDINGS = {
     "cancelled": "CancelledError: ",
     "generator_exit": "GeneratorExit: ",
     "unprintable": "Unprintable, whose text cannot be shown",
+    "exits_when_printed": "ExitsWhenPrinted, whose text cannot be shown",
+    "closes_all_files": "the objective closed files that are not its own: remove os.closerange(), or what calls it",
+    "closes_all_files_and_fails": (
+        "the objective closed files that are not its own: remove os.closerange(), or what calls it"
+    ),
     "closes_output": "ValueError: the output is closed",
     "sigterm": "the objective ended its process by SIGTERM",
     "sigint": "KeyboardInterrupt: ",
@@ -49,7 +57,14 @@ ENDINGS = {
     "segfault": "the objective ended its process by SIGSEGV",
     "group": "the objective ended its process by SIGTERM",
 }
-HARMLESS = ("sigusr1", "fork_and_exit", "fork_and_return", "terminates_a_child")
+HARMLESS = (
+    "stops_its_process",
+    "asks",
+    "sigusr1",
+    "fork_and_exit",
+    "fork_and_return",
+    "terminates_a_child",
+)
 LEAVERS = ("leaves_threads", "leaves_processes", "hangs_at_exit")
 
 
@@ -69,15 +84,22 @@ class Ending:
 class Zoo:
     folder: Path
 
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "temporary"
+
     def run(self, function: str, module: str = "endings") -> Ending:
-        """One worker, until it ends by itself; it may leave no process behind."""
+        """One worker with a python objective, until it ends by itself; it may leave no process behind."""
+        return self.run_objective({"python": {"function": f"{module}:{function}"}})
+
+    def run_objective(self, objective: dict[str, Any], **budget: str) -> Ending:
         url = f"sqlite:///{self.folder}/zoo.sqlite"
         schema.create(url)
         spec = make_spec(
-            objective={"python": {"function": f"{module}:{function}"}},
-            budget={"trials": 4, "failedTrials": 3},
+            objective=objective,
+            budget={"trials": 4, "failedTrials": 3} | budget,
             strategy={"sampler": {"type": "Random"}},
-            parameters=None,
+            parameters=None if "python" in objective else [real()],
         )
         resolved = resolve(spec, namespace="zoo", name="zoo", uid="1", number=1, versions={})
         store = open_store(url)
@@ -92,6 +114,7 @@ class Zoo:
                 "TUNING_WORKER": "worker-0",
                 "TUNING_CODE_DIR": str(self.folder),
                 "TUNING_CHECKPOINT_ROOT": str(self.folder / "checkpoints"),
+                "TMPDIR": str(self.temporary),
                 "ZOO": str(self.folder),
             },
             cwd=self.folder,
@@ -126,7 +149,9 @@ class Zoo:
 @pytest.fixture
 def zoo(tmp_path: Path) -> Zoo:
     (tmp_path / "endings.py").write_text((ZOO / "endings.py").read_text())
-    return Zoo(tmp_path)
+    made = Zoo(tmp_path)
+    made.temporary.mkdir()
+    return made
 
 
 @pytest.mark.parametrize("function", ENDINGS)
@@ -164,6 +189,40 @@ def test_a_trial_whose_process_is_killed_is_tried_again_and_fails_the_third_time
     assert (ending.over, ending.reasons) == (Over.BUDGET_USED, {1: "its worker went away 3 times"}), ending.log
 
 
+@pytest.mark.parametrize("disposition", ["SIG_DFL", "SIG_IGN"])
+def test_a_trial_that_takes_the_signal_of_its_interruption_is_ended_for_its_time(zoo: Zoo, disposition: str) -> None:
+    code = f"""
+import signal, time
+def objective(trial):
+    if trial.number == 1:
+        signal.signal(signal.SIGUSR1, signal.{disposition})
+        time.sleep(600)
+    return 0.5
+"""
+    (zoo.folder / "takes.py").write_text(code)
+    began = time.monotonic()
+    ending = zoo.run_objective({"python": {"function": "takes:objective"}}, trialDuration="1s")
+    assert (ending.over, ending.reasons) == (
+        Over.BUDGET_USED,
+        {1: "took longer than budget.trialDuration (0:00:01)"},
+    ), ending.log
+    assert time.monotonic() - began < 14, "nobody waits for what cannot react"
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [("TERM", "the objective ended its process by SIGTERM"), ("KILL", "its worker went away 3 times")],
+)
+def test_a_command_that_ends_its_worker_leaves_no_folder_of_its_trial(zoo: Zoo, number: str, reason: str) -> None:
+    """The checkpoints of one that was killed stay, as it may be tried again."""
+    script = f"echo > $TUNING_CHECKPOINT_DIR/model; [ $TUNING_TRIAL != 1 ] || kill -{number} $PPID; echo accuracy=0.5"
+    ending = zoo.run_objective({"command": {"command": ["sh", "-c", script]}})
+    assert (ending.over, ending.reasons) == (Over.BUDGET_USED, {1: reason}), ending.log
+    assert list(zoo.temporary.iterdir()) == []
+    kept = [path.name for path in (zoo.folder / "checkpoints").rglob("model")]
+    assert kept == (["model"] if number == "KILL" else [])
+
+
 def test_a_trial_that_stops_the_study_is_its_last(zoo: Zoo) -> None:
     ending = zoo.run("stops")
     assert (ending.code, ending.over) == (ExitCode.DONE, Over.STOPPED_BY_OBJECTIVE), ending.log
@@ -190,3 +249,63 @@ def test_an_end_at_import_is_a_rejected_objective(zoo: Zoo, line: str, told: str
     ending = zoo.run("objective", module="imported")
     assert (ending.code, ending.over, ending.states) == (ExitCode.REJECTED, Over.REJECTED, {}), ending.log
     assert told in (ending.detail or "")
+
+
+# --- the supervisor, with a process of another kind
+
+SAYS = """
+import ctypes, os, signal, socket, threading, time
+from tuning_worker.supervision import Stage, SupervisorLink
+supervisor = SupervisorLink.from_environment()
+hang = lambda: ctypes.PyDLL(None).sleep(600)  # keeps the interpreter's lock: no other thread runs
+"""
+
+
+@contextmanager
+def supervised(script: str) -> Iterator["subprocess.Popen[str]"]:
+    """A supervisor whose process runs `script`, and is told what the one before it died of."""
+    command = [sys.executable, "-c", f"{SAYS}{script}"]
+    run = f"import sys; from tuning_worker.supervisor import supervise; sys.exit(supervise({command!r}))"
+    with subprocess.Popen([sys.executable, "-c", run], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_trial_in_native_code_that_lets_no_thread_run_is_ended_at_its_limit() -> None:
+    script = """
+if predecessor := os.environ.get("TUNING_PREDECESSOR"):
+    print(predecessor, flush=True)
+    supervisor.decided(0)
+    os._exit(0)
+supervisor.reached(Stage.TRIAL)
+supervisor.trial_begins(0.2, "took longer than budget.trialDuration (0:00:01)")
+hang()
+"""
+    with supervised(script) as process:
+        told, _ = process.communicate(timeout=30)
+    assert process.returncode == ExitCode.DONE
+    reason = "took longer than budget.trialDuration (0:00:01)"
+    assert json.loads(told) == {"stage": "trial", "reason": reason, "killed": False}
+
+
+def test_a_trial_that_has_ended_is_not_ended_again() -> None:
+    script = """
+supervisor.reached(Stage.TRIAL)
+supervisor.trial_begins(0.2, "took longer")
+supervisor.trial_ended()
+threading.Event().wait(0.5)
+supervisor.decided(0)
+"""
+    with supervised(script) as process:
+        assert process.wait(30) == ExitCode.DONE
+
+
+@pytest.mark.parametrize("hang", ["hang()", "os.closerange(3, 256); time.sleep(600)"])
+def test_a_process_that_hears_of_nothing_is_ended_when_its_supervisor_must_stop(hang: str) -> None:
+    with supervised(f"supervisor.stops_within(0.2)\nprint('there', flush=True)\n{hang}") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        process.terminate()
+        assert process.wait(30) == ExitCode.STOPPED

@@ -35,6 +35,11 @@ class Unprintable(Exception):
         raise RuntimeError("no text either")
 
 
+class ExitsWhenPrinted(Exception):
+    def __str__(self) -> str:
+        sys.exit("no text, and no process either")
+
+
 def _raise(error: BaseException) -> None:
     raise error
 
@@ -94,6 +99,10 @@ keyboard_interrupt = once(lambda: _raise(KeyboardInterrupt()))
 cancelled = once(lambda: _raise(asyncio.CancelledError()))
 generator_exit = once(lambda: _raise(GeneratorExit()))
 unprintable = once(lambda: _raise(Unprintable()))
+exits_when_printed = once(lambda: _raise(ExitsWhenPrinted()))
+closes_all_files = once(lambda: os.closerange(3, 256))
+closes_all_files_and_fails = once(lambda: (os.closerange(0, 256), _raise(ValueError("no files"))))
+stops_its_process = once(lambda: os.kill(os.getpid(), signal.SIGSTOP))
 closes_output = once(_close_output)
 interrupts_main = once(_interrupt_main)
 sigterm = once(lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -124,6 +133,13 @@ def hangs_at_exit(trial: optuna.Trial) -> float:
     import atexit
 
     atexit.register(time.sleep, 600)
+    return trial.suggest_float("x", 0, 1)
+
+
+def asks(trial: optuna.Trial) -> float:
+    """For trials that nobody tells of."""
+    if trial.number < 2:
+        trial.study.ask()
     return trial.suggest_float("x", 0, 1)
 
 

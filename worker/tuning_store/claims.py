@@ -47,6 +47,12 @@ def claim(engine: Engine, study_id: int, worker: str) -> Claimed | Claim:
         return Claimed(trial_id, number, counts.used + counts.running, _assign(connection, study_id, trial_id, worker))
 
 
+def take(engine: Engine, study_id: int, trial_id: int, worker: str) -> None:
+    """Give `worker` a trial that its objective asked for itself: nobody else would end it when both are gone."""
+    with _locked(engine, study_id) as (connection, _):
+        _assign(connection, study_id, trial_id, worker)
+
+
 def finish(
     engine: Engine,
     trial_id: int,

@@ -4,12 +4,15 @@ StoreError
 ├── StoreUnavailable        the server cannot be reached, or went away
 ├── AuthenticationRefused   the server is there and refuses the name or password
 ├── PermissionRefused       the role may not do what was asked
+├── OutOfFiles              this process may open no more files, nor connections
 ├── UnknownRound            no such round in the store
 └── ClaimLost               the trial is no longer this worker's to finish
 
 Imports no SQLAlchemy, which a worker on PostgreSQL does without: an error of it can only come where it was imported.
 """
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +50,10 @@ class AuthenticationRefused(StoreError):
 
 class PermissionRefused(StoreError):
     """The role may not do what was asked of it."""
+
+
+class OutOfFiles(StoreError):
+    """This process has reached its limit of open files: waiting does not help it, another process may go on."""
 
 
 class UnknownRound(StoreError):
@@ -95,6 +102,8 @@ def _translate(error: BaseException, original: BaseException) -> BaseException:
     passing = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
     if not passing and type(error).__name__ not in _PASSING_NAMES and code not in _PASSING_CODES:
         return error
+    if code is None and os.strerror(errno.EMFILE) in text:
+        return OutOfFiles(f"{text}; whoever opens files must close them")
     if ("FATAL" in text and any(words in text for words in _REFUSED_LOGIN)) or "Access denied" in text:
         return AuthenticationRefused(text)
     return StoreUnavailable(text)

@@ -5,7 +5,7 @@ from typing import Any
 
 from optuna.storages import RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import make_url
 
@@ -32,6 +32,12 @@ class PatientStorage(_CachedStorage):
         found = claims.claim(self._backend.engine, study_id, self._worker)
         self.get_all_trials(study_id, deepcopy=False)  # Optuna's cache knows only trials that it has read
         return found
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        trial_id = super().create_new_trial(study_id, template_trial)
+        if self._worker is not None and template_trial is None:
+            claims.take(self._backend.engine, study_id, trial_id, self._worker)
+        return trial_id
 
     def beat(self, study_id: int) -> Over | None:
         """See claims.beat."""

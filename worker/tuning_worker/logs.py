@@ -3,7 +3,8 @@
 import logging
 import os
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 import optuna
 import structlog
@@ -18,7 +19,7 @@ def configure() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(_own_stderr()),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _OwnStderr())),
         cache_logger_on_first_use=True,
     )
     # One line a trial is ours to write; Optuna's own would say it again in another form.
@@ -27,6 +28,26 @@ def configure() -> None:
     logging.getLogger("py.warnings").addHandler(logging.NullHandler())
 
 
-def _own_stderr() -> TextIO:
-    """A stream of our own to the same place: an objective may close or replace sys.stderr."""
-    return os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+class _OwnStderr:
+    """A stream of our own to the same place: an objective may close or replace sys.stderr, or fill the disk.
+
+    What cannot be written is let go: a line of the log is no reason to lose a trial.
+    """
+
+    def __init__(self) -> None:
+        self._descriptor = os.dup(sys.stderr.fileno())
+        self._place = _place(self._descriptor)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            if _place(self._descriptor) == self._place:  # else closed, and the number may be a connection's by now
+                os.write(self._descriptor, text.encode(errors="backslashreplace"))
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
+def _place(descriptor: int) -> tuple[int, int]:
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino

@@ -3,10 +3,11 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -17,6 +18,7 @@ from tuning_store.storage import Store
 from tuning_study.budget import Over
 from tuning_study.worker_contract import ExitCode
 from tuning_worker.exceptions import TrialInterrupted
+from tuning_worker.run import discard_checkpoints
 from tuning_worker.settings import Settings
 from tuning_worker.supervision import SupervisorLink
 
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 
 _TICK = 0.5  # seconds between two looks at the clock
 _DEAF = 15.0  # seconds an objective has to react before the whole process ends
+_LAST_RESORT = 10.0  # seconds more until the supervisor ends the process, because nothing in it did
 _GOES_ON = frozenset({Over.BUDGET_USED, Over.STOPPED_BY_OBJECTIVE})  # what runs then may finish
 
 
@@ -65,6 +68,7 @@ class Pulse:
     def __enter__(self) -> Self:
         signal.signal(signal.SIGUSR1, self._raise)
         os.register_at_fork(after_in_child=_forget_interruption)
+        self._supervisor.stops_within(self._settings.grace.total_seconds() + _DEAF + _LAST_RESORT)
         self._thread.start()
         return self
 
@@ -75,12 +79,20 @@ class Pulse:
     @contextmanager
     def trial(self) -> Iterator[None]:
         """The block may be interrupted by TrialInterrupted."""
+        signal.signal(signal.SIGUSR1, self._raise)  # the trial before may have changed what it does
         self._reason = None
-        self._running = _Running(since=time.monotonic())
+        limit = self._settings.round.spec.budget.trial_duration
+        if limit is not None:
+            longest = limit.total_seconds() + _DEAF + _LAST_RESORT
+            self._supervisor.trial_begins(longest, _took_longer(limit))
+        self._running = _Running(since=monotonic())
         try:
             yield
         finally:
             self._running = None
+            self._supervisor.end_if_closed()
+            if limit is not None:
+                self._supervisor.trial_ended()
 
     def _raise(self, _: int, __: FrameType | None) -> None:
         if self._running is not None and self._reason is not None:
@@ -89,7 +101,7 @@ class Pulse:
     def _beat(self) -> None:
         next_beat = 0.0
         while not self._ended.wait(_TICK if next_beat else 0):
-            now = time.monotonic()
+            now = monotonic()
             if now >= next_beat:
                 next_beat = now + self._settings.heartbeat.total_seconds()
                 self._say_alive()
@@ -114,12 +126,14 @@ class Pulse:
         reason = self._reason_to_stop(now - running.since, now)
         if reason is not None:
             self._reason, running.interrupted_at = reason, now
+            if signal.getsignal(signal.SIGUSR1) != self._raise:  # the objective's own, or the end of the process
+                self._leave()
             signal.pthread_kill(self._main, signal.SIGUSR1)
 
     def _reason_to_stop(self, seconds: float, now: float) -> TrialInterrupted | None:
         limit = self._settings.round.spec.budget.trial_duration
         if limit is not None and seconds > limit.total_seconds():
-            message = f"took longer than budget.trialDuration ({limit})"
+            message = _took_longer(limit)
             return TrialInterrupted(message, failure=message)
         if self._over is not None and self._over not in _GOES_ON:
             return TrialInterrupted(f"the round is over: {self._over}")
@@ -133,13 +147,18 @@ class Pulse:
         log.error("the objective did not stop when told to", reason=str(self._reason))
         try:
             if self._reason.failure is not None:
-                self._store.fail_running(self._study_id, self._reason.failure)
+                for number in self._store.fail_running(self._study_id, self._reason.failure):
+                    discard_checkpoints(self._settings.checkpoints, self._settings.round, number)
             else:
                 self._store.give_back(self._study_id)
         except StoreError as error:
             log.warning("the trial stays to be found by others", error=str(error))
         self._supervisor.replace()
         os._exit(ExitCode.CRASHED)
+
+
+def _took_longer(limit: timedelta) -> str:
+    return f"took longer than budget.trialDuration ({limit})"
 
 
 def _forget_interruption() -> None:

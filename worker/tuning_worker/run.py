@@ -1,5 +1,6 @@
 """One trial as an objective sees it: its parameters, its seed, where to report, and how it is interrupted."""
 
+import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -58,14 +59,11 @@ class TrialRun:
 
     def discard_checkpoints(self) -> None:
         """The trial has ended for good: nobody will go on from its folder."""
-        shutil.rmtree(self._checkpoint_path, ignore_errors=True)
-        for folder in (self._checkpoint_path.parent, self._checkpoint_path.parent.parent):
-            with suppress(OSError):  # other trials have theirs in it
-                folder.rmdir()
+        discard_checkpoints(self.checkpoints, self.round, self.trial.number)
 
     @property
     def _checkpoint_path(self) -> Path:
-        return self.checkpoints / self.round.uid / f"r{self.round.number}" / f"trial-{self.trial.number}"
+        return _checkpoint_path(self.checkpoints, self.round, self.trial.number)
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
         """An intermediate report; raises TrialPruned when the pruner sees no hope.
@@ -78,3 +76,27 @@ class TrialRun:
         self.trial.report(metrics[objectives[0].name], step)
         if self.trial.should_prune():
             raise optuna.TrialPruned
+
+
+def discard_checkpoints(root: Path, round: ResolvedRound, trial: int) -> None:
+    path = _checkpoint_path(root, round, trial)
+    _remove_folder(path)
+    for folder in (path.parent, path.parent.parent):
+        with suppress(OSError):  # other trials have theirs in it
+            folder.rmdir()
+
+
+def _checkpoint_path(root: Path, round: ResolvedRound, trial: int) -> Path:
+    return root / round.uid / f"r{round.number}" / f"trial-{trial}"
+
+
+def _remove_folder(path: Path) -> None:
+    """Also what its owner may not open or change, as unpacked archives and read-only data sets are."""
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        path.chmod(0o700)
+        for top, folders, _ in os.walk(path):
+            for folder in folders:
+                if not os.path.islink(inner := os.path.join(top, folder)):
+                    os.chmod(inner, 0o700)
+        shutil.rmtree(path, ignore_errors=True)

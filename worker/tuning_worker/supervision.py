@@ -6,6 +6,7 @@ predecessor died of. Standard library only: the supervisor stays small.
 
 import json
 import os
+import signal
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,6 +15,10 @@ from typing import Self
 
 SOCKET_VARIABLE = "TUNING_SUPERVISOR_SOCKET"
 PREDECESSOR_VARIABLE = "TUNING_PREDECESSOR"
+SCRATCH_VARIABLE = "TUNING_SCRATCH"
+"""Names the folder for the files of running trials: the supervisor removes it with the process, however that ends."""
+FILES_CLOSED = 213
+"""The exit code of a process whose objective closed its files: it has nothing left to say so with."""
 
 
 class Stage(StrEnum):
@@ -50,6 +55,7 @@ class SupervisorLink:
 
     def __init__(self, channel: socket.socket | None = None) -> None:
         self._channel = channel
+        self._place = _place(channel)
         self._stage = Stage.STARTING
 
     @classmethod
@@ -66,10 +72,28 @@ class SupervisorLink:
     def connected(self) -> bool:
         return self._channel is not None
 
+    def end_if_closed(self) -> None:
+        """End the process if the objective has closed this channel, and with it, surely, other files that are not its
+        own. Their numbers are given to new files: what we write would go to a database, or into a user's file."""
+        if _place(self._channel) != self._place:
+            os._exit(FILES_CLOSED)
+
     def reached(self, stage: Stage) -> None:
         if stage is not self._stage:
             self._stage = stage
             self._say(stage.value)
+
+    def trial_begins(self, seconds: float, reason: str) -> None:
+        """The process is ended for `reason` if its trial takes longer, whatever holds it up: native code that keeps the
+        interpreter's lock lets no thread of ours run."""
+        self._say(f"limit {seconds} {reason}")
+
+    def trial_ended(self) -> None:
+        self._say("unlimited")
+
+    def stops_within(self, seconds: float) -> None:
+        """The process is ended if it takes longer once it is told to stop."""
+        self._say(f"stops {seconds}")
 
     def decided(self, code: int) -> None:
         """The process will end with `code`, by its own decision."""
@@ -95,3 +119,18 @@ class SupervisorLink:
                 self._channel.sendall(f"{line}\n".encode(errors="replace"))
             except OSError:  # the supervisor is gone, and so is whoever wanted to know
                 self._channel = None
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+def _place(channel: socket.socket | None) -> tuple[int, int] | None:
+    try:
+        found = os.fstat(channel.fileno()) if channel is not None else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found is not None else None

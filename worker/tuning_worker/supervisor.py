@@ -13,11 +13,12 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
 from tuning_study.worker_contract import ExitCode
-from tuning_worker.supervision import SOCKET_VARIABLE, Stage, UnexpectedEnd
+from tuning_worker.supervision import FILES_CLOSED, SCRATCH_VARIABLE, SOCKET_VARIABLE, Stage, UnexpectedEnd, signal_name
 
 COMMAND = (sys.executable, "-m", "tuning_worker.process")
 MAX_IDLE_ENDS = 3
@@ -34,12 +35,14 @@ def supervise(command: Sequence[str] = COMMAND, environment: Mapping[str, str] =
     """Run `command` until it decides how the worker ends, or SIGTERM or SIGINT ends it. Returns the exit code."""
     adopt_orphans()
     wakeup = _Wakeup()
+    scratch = os.path.join(environment.get("TMPDIR") or "/tmp", f"tuning-{os.urandom(8).hex()}")  # noqa: S108 - no other has its name
     predecessor: UnexpectedEnd | None = None
     idle_ends = 0
     while True:
-        process = _WorkerProcess(command, environment, predecessor)
+        process = _WorkerProcess(command, {**environment, SCRATCH_VARIABLE: scratch}, predecessor)
         process.run_to_its_end(wakeup)
         kill_children()
+        _remove(scratch)
         if process.decision is not None:
             return process.decision
         if wakeup.stopping:
@@ -93,6 +96,8 @@ class _WorkerProcess:
         self.decision: int | None = None
         self.replaced = False  # it ended to be replaced, and has seen to its trial
         self._crash = ""
+        self._deadlines: dict[str, tuple[float, str]] = {}  # when it is killed, and what it then died of
+        self._stop_seconds: float | None = None  # that it has to end when it is told to stop
         self._status: int | None = None
         self._heard = b""
         self._oom_kills = _oom_kills()
@@ -104,20 +109,36 @@ class _WorkerProcess:
         theirs.close()
 
     def run_to_its_end(self, wakeup: _Wakeup) -> None:
-        told_to_stop, kill_at = False, None
+        told_to_stop = False
         while not self._has_ended():
+            self._listen()
             if wakeup.stopping and not told_to_stop:
                 told_to_stop = True
-                self._channel.shutdown(socket.SHUT_WR)
-            self._listen()
-            if self.decision is not None and kill_at is None:
-                kill_at = time.monotonic() + _END_GRACE
-            if kill_at is not None and time.monotonic() >= kill_at:
-                os.kill(self.pid, signal.SIGKILL)
+                self._tell_to_stop()
+            self._kill_when_late()
             listened = [self._channel] if self._channel.fileno() >= 0 else []
-            wakeup.wait(listened, None if kill_at is None else max(0.05, kill_at - time.monotonic()))
+            wakeup.wait(listened, self._seconds_left())
         self._listen()
         self._channel.close()
+
+    def _tell_to_stop(self) -> None:
+        if self._stop_seconds is not None:
+            self._kill_within("stop", self._stop_seconds)
+        with suppress(OSError):  # the objective has closed all files, and nothing can be told any more
+            self._channel.shutdown(socket.SHUT_WR)
+
+    def _kill_within(self, why: str, seconds: float, reason: str = "") -> None:
+        self._deadlines[why] = time.monotonic() + seconds, reason
+
+    def _kill_when_late(self) -> None:
+        late = [reason for at, reason in self._deadlines.values() if at <= time.monotonic()]
+        if late:
+            self._crash = self._crash or late[0]
+            os.kill(self.pid, signal.SIGKILL)
+
+    def _seconds_left(self) -> float | None:
+        nearest = min((at for at, _ in self._deadlines.values()), default=None)
+        return None if nearest is None else max(0.05, nearest - time.monotonic())
 
     def unexpected_end(self) -> UnexpectedEnd:
         assert self._status is not None
@@ -125,19 +146,25 @@ class _WorkerProcess:
         if code == -signal.SIGKILL and _oom_kills() > self._oom_kills:
             reason = "the trial was killed for using too much memory: raise workers.resources.limits.memory"
             return UnexpectedEnd(self.stage, reason)
-        return UnexpectedEnd(self.stage, self._crash or describe(code), killed=code == -signal.SIGKILL)
+        killed = code == -signal.SIGKILL and not self._crash
+        return UnexpectedEnd(self.stage, self._crash or describe(code), killed)
 
     def _has_ended(self) -> bool:
-        """Reaps every child: the first process of a pod inherits those that others left behind."""
+        """Reaps every child: the first process of a pod inherits those that others left behind.
+
+        One that was stopped goes on: nothing in it would say that it lives, or end its trial in time.
+        """
         while self._status is None:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
             except ChildProcessError:
                 self._status = 0
                 break
             if pid == 0:
                 return False
-            if pid == self.pid:
+            if os.WIFSTOPPED(status):
+                os.kill(pid, signal.SIGCONT)
+            elif pid == self.pid:
                 self._status = status
         return True
 
@@ -155,6 +182,14 @@ class _WorkerProcess:
             word, _, rest = line.decode().partition(" ")
             if word == "exit":
                 self.decision = int(rest)
+                self._kill_within("exit", _END_GRACE)
+            elif word == "limit":
+                seconds, _, reason = rest.partition(" ")
+                self._kill_within("trial", float(seconds), reason)
+            elif word == "unlimited":
+                self._deadlines.pop("trial", None)
+            elif word == "stops":
+                self._stop_seconds = float(rest)
             elif word == "crash":
                 self._crash = rest
             elif word == "replace":
@@ -168,15 +203,10 @@ def describe(code: int) -> str:
     if code == -signal.SIGKILL:
         return "the worker's process was killed (SIGKILL)"
     if code < 0:
-        return f"the objective ended its process by {_signal_name(-code)}"
+        return f"the objective ended its process by {signal_name(-code)}"
+    if code == FILES_CLOSED:
+        return "the objective closed files that are not its own: remove os.closerange(), or what calls it"
     return f"the objective ended its process with code {code}: remove os._exit(), or what calls it"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def adopt_orphans() -> None:
@@ -200,6 +230,13 @@ def kill_children() -> None:
                 os.waitpid(pid, 0)  # its own children become ours: the next turn ends them
             except ChildProcessError:
                 continue
+
+
+def _remove(folder: str) -> None:
+    if os.path.exists(folder):
+        import shutil  # seldom needed, and this process stays small
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _children() -> list[int]:

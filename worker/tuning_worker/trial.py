@@ -101,7 +101,7 @@ def describe(error: BaseException) -> str:
     """The error's type and text; some errors fail again when they are asked for their text."""
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:
+    except BaseException:  # SystemExit too
         return f"{type(error).__name__}, whose text cannot be shown"
 
 

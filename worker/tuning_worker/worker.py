@@ -16,6 +16,7 @@ from tuning_study.worker_contract import ExitCode
 from tuning_worker import objectives
 from tuning_worker.exceptions import ObjectiveRejected
 from tuning_worker.pulse import Pulse
+from tuning_worker.run import discard_checkpoints
 from tuning_worker.settings import Settings
 from tuning_worker.supervision import Stage, SupervisorLink, UnexpectedEnd
 from tuning_worker.trial import Bench, run_trial
@@ -43,7 +44,7 @@ def work(settings: Settings, supervisor: SupervisorLink, predecessor: Unexpected
     with closing(store), Pulse(settings, store, study._study_id, stopping, supervisor) as pulse:
         try:
             if predecessor is not None:
-                _settle(predecessor, store, study._study_id)
+                _settle(predecessor, store, study._study_id, settings)
             supervisor.reached(Stage.LOADING)
             objective = objectives.load(settings.round, settings.code)
             objective.check()
@@ -62,7 +63,7 @@ def _await_stop(supervisor: SupervisorLink, stopping: threading.Event) -> None:
     stopping.set()
 
 
-def _settle(predecessor: UnexpectedEnd, store: Store, study_id: int) -> None:
+def _settle(predecessor: UnexpectedEnd, store: Store, study_id: int, settings: Settings) -> None:
     """The trial that the process before this one was running. One that was killed may be tried again: claim decides.
 
     Raises ObjectiveRejected if it ended before it could run any.
@@ -73,6 +74,8 @@ def _settle(predecessor: UnexpectedEnd, store: Store, study_id: int) -> None:
         raise ObjectiveRejected(f"{predecessor.reason} (it happened while the objective was loaded)")
     if failed := store.fail_running(study_id, predecessor.reason):
         log.warning("the trial ended its process", trials=failed, reason=predecessor.reason)
+        for number in failed:
+            discard_checkpoints(settings.checkpoints, settings.round, number)
 
 
 def _take_trials(bench: Bench, supervisor: SupervisorLink, stopping: threading.Event) -> None:

@@ -47,6 +47,7 @@ def test_plain_lines_come_when_something_changed_and_not_too_often() -> None:
         (6.5, more, True),
         (30.0, more, False),  # nothing new
         (30.1, replace(more, elapsed=99.0, rate=1.0), False),  # nothing that matters
+        (30.15, replace(more, notes=("3 running, and no trial has ended for 1m",)), True),
         (30.2, replace(more, state="Stopping"), True),
         (30.3, replace(more, state="Complete"), True),  # a state is told at once
     ]

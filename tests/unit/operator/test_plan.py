@@ -353,6 +353,20 @@ class TestARoundThatIsOver:
         again = plan(ended(status=done.status, now=NOW + timedelta(hours=1)))
         assert again == Plan(done.status)
 
+    def test_says_what_it_waits_for(self) -> None:
+        progress = make_progress(SPEC, complete=10, running=1)
+        decided = plan(ended(status=make_status(), progress=progress, job=RUNNING))
+        told = "round 1 takes no more trials (BudgetUsed), and ends with those that run: 1 running"
+        assert message(decided, "Running") == told
+
+    @pytest.mark.parametrize(("silent", "waits"), [(59.0, True), (60.0, False)])
+    def test_does_not_wait_for_workers_that_hang(self, silent: float, waits: bool) -> None:
+        """In native code that keeps the interpreter's lock they neither hear of the end nor say that they live."""
+        progress = replace(make_progress(SPEC, complete=10, running=1), silent={"w-0": silent})
+        decided = plan(ended(status=make_status(), progress=progress, job=RUNNING))
+        assert decided.actions == (() if waits else (ScaleWorkers(1, 3, suspended=True),))
+        assert decided.status.state == "Running"
+
     def test_does_not_wait_for_trials_of_a_job_that_has_ended(self) -> None:
         progress = make_progress(SPEC, complete=10, running=1)
         job = JobView(3, False, finished="Complete")

@@ -223,3 +223,14 @@ def test_a_trial_leaves_no_folder_but_its_checkpoints(tmp_path: Path, monkeypatc
     assert (run.checkpoint_folder / "model").exists(), "the trial may be put back still"
     run.discard_checkpoints()
     assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+def test_checkpoints_that_nobody_may_open_go_too(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root opens all")
+    run, objective = make_script_run(
+        tmp_path, 'mkdir -p "$TUNING_CHECKPOINT_DIR"/a/b/c; chmod 0 "$TUNING_CHECKPOINT_DIR"/a/b'
+    )
+    objective(run)
+    run.discard_checkpoints()
+    assert list((tmp_path / "checkpoints").iterdir()) == []

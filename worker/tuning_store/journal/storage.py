@@ -66,6 +66,18 @@ class RedisStorage(JournalStorage):
         number, taken, attempt = found
         return Claimed(self.get_trial_id_from_study_id_trial_number(study_id, number), number, taken, attempt)
 
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """One that an objective asks for itself is its worker's: nobody else would end it when both are gone."""
+        worker = self._worker
+        if worker is None or template_trial is not None:
+            return super().create_new_trial(study_id, template_trial)
+
+        def create(moment: Moment) -> int:
+            moment.create(worker)
+            return len(moment.trials)
+
+        return self.get_trial_id_from_study_id_trial_number(study_id, self.change(study_id, create))
+
     def beat(self, study_id: int) -> Over | None:
         """See claims.beat."""
         assert self._worker is not None

@@ -38,6 +38,12 @@ R = TypeVar("R")
 
 _VISIBLE_WITHIN = 1.0  # seconds that a change may wait for company before it is written by itself
 _LOOK = 0.5  # seconds between two looks for such changes
+_CREATE_AS_WORKER = """
+    WITH made AS MATERIALIZED (SELECT * FROM tuning_create(%s, NULL)),
+    claimed AS (INSERT INTO tuning_claims (trial_id, study_id, worker, attempts)
+                SELECT trial, %s, %s, 1 FROM made WHERE trial IS NOT NULL)
+    SELECT * FROM made"""
+"""A trial that an objective asks for by study.ask() is its worker's: nobody else would end it when both are gone."""
 _LONGEST_NAME = 512  # characters of Optuna's columns for names
 
 
@@ -150,7 +156,11 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         given = None if template_trial is None else json.dumps(frozen.whole(template_trial))
-        [(trial_id, number, started)] = self._link.call("SELECT * FROM tuning_create(%s, %s)", (study_id, given))
+        [(trial_id, number, started)] = (
+            self._link.call("SELECT * FROM tuning_create(%s, %s)", (study_id, given))
+            if self._worker is None or given is not None
+            else self._link.call(_CREATE_AS_WORKER, (study_id, study_id, self._worker))
+        )
         if trial_id is None:
             raise KeyError(f"no study {study_id} in the store")
         if template_trial is None:
@@ -418,5 +428,7 @@ def _check_name(name: str) -> None:
     """PostgreSQL would refuse it too, but later, when the change is written."""
     if "\x00" in name:
         raise ValueError(f"the name {name!r} has a NUL character, which PostgreSQL cannot store; leave it out")
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise ValueError(f"the name {name!r} is no text that UTF-8 could hold: half of a character is missing")
     if len(name) > _LONGEST_NAME:
         raise ValueError(f"the name {name[:40]!r}… has {len(name)} characters; write at most {_LONGEST_NAME}")

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from tuning_worker.objectives.metrics_report import MetricsReport
 from tuning_worker.objectives.output import Output
 from tuning_worker.processes import ProcessTree, end_all_with, ended_within, process_tree
 from tuning_worker.run import TrialRun
+from tuning_worker.supervision import SCRATCH_VARIABLE, signal_name
 
 log = structlog.get_logger()
 
@@ -41,7 +41,11 @@ class Command:
             raise ObjectiveRejected(f"objective.command: {problem}")
 
     def __call__(self, run: TrialRun) -> Mapping[str, float]:
-        with tempfile.TemporaryDirectory(prefix=f"trial-{run.trial.number}-", ignore_cleanup_errors=True) as folder:
+        scratch = os.environ.get(SCRATCH_VARIABLE)
+        if scratch is not None:
+            os.makedirs(scratch, mode=0o700, exist_ok=True)
+        prefix = f"trial-{run.trial.number}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=scratch, ignore_cleanup_errors=True) as folder:
             return self._run(run, Path(folder))
 
     def _run(self, run: TrialRun, folder: Path) -> Mapping[str, float]:
@@ -123,7 +127,7 @@ def as_text(value: Scalar) -> str:
 
 
 def _exit_message(code: int, tail: Sequence[str]) -> str:
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with code {code}"
+    how = f"was ended by {signal_name(-code)}" if code < 0 else f"exited with code {code}"
     return f"the command {how}{_last_lines(tail)}"
 
 
