@@ -9,8 +9,6 @@ StoreError
 └── ClaimLost               the trial is no longer this worker's to finish
 """
 
-import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -81,8 +79,6 @@ def _translate(error: Exception, original: BaseException | None) -> Exception:
     passing = (OperationalError, InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError)
     if not isinstance(error, passing) and code not in _PASSING:
         return error
-    if code is None and os.strerror(errno.EMFILE) in text:
-        return OutOfFiles(f"{text}; whoever opens files must close them")
     # A refused login arrives without a code: the connection that would carry it was never made.
     refused = ("password authentication failed", "no pg_hba.conf entry", "Access denied", "does not exist")
     if ("FATAL" in text and any(words in text for words in refused)) or "Access denied" in text:

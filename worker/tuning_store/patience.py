@@ -1,6 +1,8 @@
 """How long an operation waits for a database that is away."""
 
+import errno
 import functools
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from tuning_store.exceptions import TRANSIENT, AuthenticationRefused, translated
+from tuning_store.exceptions import TRANSIENT, AuthenticationRefused, OutOfFiles, translated
 
 FOREVER = float("inf")
 R = TypeVar("R")
@@ -70,10 +72,22 @@ class Patience:
                 raise error
         except AuthenticationRefused:
             return seconds < self.refused_seconds
-        except TRANSIENT:
+        except TRANSIENT as passing:
+            _check_files(passing)
             return True
         except BaseException:
             return False
+
+
+def _check_files(error: BaseException) -> None:
+    """A process that may open no more files reaches no store, however long it waits: databases say no more than that
+    they cannot be opened."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as refused:
+        if refused.errno == errno.EMFILE:
+            reason = "this process has reached its limit of open files; close what trials open"
+            raise OutOfFiles(f"{reason} ({error})") from error
 
 
 def waits_out_outages(*more: str) -> Callable[[type[R]], type[R]]:
