@@ -32,7 +32,7 @@ test: $(VENV)/.dev ## Unit, contract and integration tests (real PostgreSQL, rea
 	$(PYTEST) tests/unit tests/contract tests/integration -n $(JOBS) --dist loadfile
 
 .PHONY: chaos
-chaos: $(VENV)/.dev ## Every fault, CHAOS_REPEATS times at moments from CHAOS_SEED; about 15 minutes
+chaos: $(VENV)/.dev ## Every fault, CHAOS_REPEATS times at moments from CHAOS_SEED, and CHAOS_ZOO_TRIALS odd trials; about 20 minutes
 	$(PYTEST) tests/chaos -n $(JOBS) --dist worksteal
 
 .PHONY: e2e

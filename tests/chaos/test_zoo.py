@@ -26,7 +26,7 @@ import yaml
 from builders import make_study, real
 from chaos.load import eventually
 from integration.harness import FakeNode, Kube
-from integration.studies import LOSS, Object, Study, alert_workers
+from integration.studies import LOSS, Object, Study, alert_workers, quick_study, states
 from tuning_study.results import FAILURE_ATTRIBUTE
 
 ZOO = Path(__file__).parents[1] / "zoo"
@@ -157,6 +157,33 @@ def test_zoo_on_a_cluster(kube: Kube, node: FakeNode, habits: ModuleType, tmp_pa
         check(habits, outcomes)
         study.wait_for_pods(0, timeout=60)
         eventually(lambda: _none(left_behind(mark)), 20)
+    finally:
+        study.delete()
+
+
+@pytest.mark.usefixtures("operator", "node")
+def test_a_round_does_not_wait_for_a_worker_that_hangs_in_native_code(kube: Kube) -> None:
+    """Which hears neither that the goal is reached, nor that it must stop."""
+    code = """
+import ctypes
+def objective(trial):
+    if trial.number == 0:
+        ctypes.PyDLL(None).sleep(3600)  # with the interpreter's lock held
+    return 0.0 if trial.number > 5 else 1.0
+"""
+    kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "hang"}, "data": {"hang.py": code}})
+    objective = {"python": {"function": "hang:objective", "configMap": "hang"}}
+    study = Study(
+        kube,
+        quick_study("hang", objective=objective, metrics=[LOSS | {"goal": 0.0}], budget={"trials": 100}),
+    )
+    study.apply()
+    try:
+        study.wait_for_condition("Running", "True", timeout=30)
+        study.wait(lambda _: "takes no more trials (GoalReached)" in study.message("Running"), "word of its end")
+        study.wait_until("Complete", timeout=STILL + 90)
+        study.wait_for_pods(0, timeout=60)
+        assert states(study.history(1))["WAITING"] == 1
     finally:
         study.delete()
 

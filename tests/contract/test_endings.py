@@ -189,6 +189,22 @@ def test_a_trial_whose_process_is_killed_is_tried_again_and_fails_the_third_time
     assert (ending.over, ending.reasons) == (Over.BUDGET_USED, {1: "its worker went away 3 times"}), ending.log
 
 
+def test_files_that_trials_leave_open_fail_one_trial_and_not_all_that_follow(zoo: Zoo) -> None:
+    code = """
+import os, resource
+kept = []
+def objective(trial):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    kept.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(35))
+    return 0.5
+"""
+    (zoo.folder / "leaks.py").write_text(code)
+    ending = zoo.run("objective", module="leaks")
+    assert ending.over is Over.BUDGET_USED, ending.log
+    assert len(ending.reasons) < 3
+    assert ending.reasons and all("open files" in reason for reason in ending.reasons.values()), ending.reasons
+
+
 @pytest.mark.parametrize("disposition", ["SIG_DFL", "SIG_IGN"])
 def test_a_trial_that_takes_the_signal_of_its_interruption_is_ended_for_its_time(zoo: Zoo, disposition: str) -> None:
     code = f"""

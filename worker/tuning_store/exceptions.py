@@ -11,8 +11,6 @@ StoreError
 Imports no SQLAlchemy, which a worker on PostgreSQL does without: an error of it can only come where it was imported.
 """
 
-import errno
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,8 +100,6 @@ def _translate(error: BaseException, original: BaseException) -> BaseException:
     passing = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
     if not passing and type(error).__name__ not in _PASSING_NAMES and code not in _PASSING_CODES:
         return error
-    if code is None and os.strerror(errno.EMFILE) in text:
-        return OutOfFiles(f"{text}; whoever opens files must close them")
     if ("FATAL" in text and any(words in text for words in _REFUSED_LOGIN)) or "Access denied" in text:
         return AuthenticationRefused(text)
     return StoreUnavailable(text)

@@ -1,6 +1,8 @@
 """How long an operation waits for a database that is away."""
 
+import errno
 import functools
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from tuning_store.exceptions import AuthenticationRefused, StoreUnavailable, translate
+from tuning_store.exceptions import AuthenticationRefused, OutOfFiles, StoreUnavailable, translate
 
 FOREVER = float("inf")
 R = TypeVar("R")
@@ -68,8 +70,22 @@ class Patience:
         match translate(error):
             case AuthenticationRefused():
                 return seconds < self.refused_seconds
-            case found:
-                return isinstance(found, StoreUnavailable)
+            case StoreUnavailable() as passing:
+                _check_files(passing)
+                return True
+            case _:
+                return False
+
+
+def _check_files(error: BaseException) -> None:
+    """A process that may open no more files reaches no store, however long it waits: databases say no more than that
+    they cannot be opened."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as refused:
+        if refused.errno == errno.EMFILE:
+            reason = "this process has reached its limit of open files; close what trials open"
+            raise OutOfFiles(f"{reason} ({error})") from error
 
 
 def waits_out_outages(*more: str) -> Callable[[type[R]], type[R]]:

@@ -1,5 +1,6 @@
 """Runs one claimed trial, and decides its final state: the one place where that happens."""
 
+import errno
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from tuning_worker.settings import Settings
 
 log = structlog.get_logger()
 _FAILURE_LENGTH = 2000
+_WANTING = (errno.EMFILE, errno.ENOMEM)
 _QUOTED = 100  # characters of a value that is no number
 
 
@@ -43,8 +45,11 @@ class Bench:
     pulse: Pulse
 
 
-def run_trial(bench: Bench, claimed: Claimed) -> None:
-    """Ask, run, tell. Whatever the objective does, the trial ends complete, pruned or failed, or it waits again."""
+def run_trial(bench: Bench, claimed: Claimed) -> bool:
+    """Ask, run, tell. Whatever the objective does, the trial ends complete, pruned or failed, or it waits again.
+
+    False when it failed for want of files or memory: what earlier trials kept would be wanting to the next one too.
+    """
     resolved, study = bench.settings.round, bench.study
     phase = phase_at(resolved.spec.phases, claimed.taken)
     sampler_seed = trial_seed(resolved.seed, claimed.number, "sampler")
@@ -53,7 +58,7 @@ def run_trial(bench: Bench, claimed: Claimed) -> None:
     study._thread_local.cached_all_trials = None  # as Study.ask does: what others finished counts from now on
     study._thread_local.in_optimize_loop = True  # lets the objective call study.stop()
     trial = optuna.Trial(study, claimed.trial_id)
-    run = TrialRun(trial, resolved, bench.settings.checkpoints)
+    run, goes_on = TrialRun(trial, resolved, bench.settings.checkpoints), True
     try:
         with bench.pulse.trial():
             metrics = _call(bench.objective, run)
@@ -72,9 +77,15 @@ def run_trial(bench: Bench, claimed: Claimed) -> None:
         _fail(bench, trial, str(failed))
     except BaseException as error:  # KeyboardInterrupt too: only the supervisor says when the worker ends
         log.warning("trial raised", trial=claimed.number, exc_info=True)
+        goes_on = not _wants_resources(error)
         _fail(bench, trial, describe(error))
     if study._stop_flag:
         bench.store.stop(study._study_id, Over.STOPPED_BY_OBJECTIVE, f"trial {claimed.number} called study.stop()")
+    return goes_on
+
+
+def _wants_resources(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _WANTING)
 
 
 def _call(objective: Objective, run: TrialRun) -> Mapping[str, float]:

@@ -1,8 +1,10 @@
 """The worker's life: open the store, check the objective, take trials until the round is over or it is told to stop."""
 
+import os
 import threading
 from contextlib import closing
 from datetime import timedelta
+from typing import NoReturn
 
 import structlog
 
@@ -85,7 +87,8 @@ def _take_trials(bench: Bench, supervisor: SupervisorLink, stopping: threading.E
         match bench.store.claim(study_id):
             case Claimed() as claimed:
                 supervisor.reached(Stage.TRIAL)
-                run_trial(bench, claimed)
+                if not run_trial(bench, claimed) and supervisor.connected:
+                    _make_way(supervisor)
             case Claim.OVER:
                 return
             case _:
@@ -94,6 +97,13 @@ def _take_trials(bench: Bench, supervisor: SupervisorLink, stopping: threading.E
                     next_search = _SEARCH
                 next_search -= _IDLE
                 stopping.wait(_IDLE.total_seconds())
+
+
+def _make_way(supervisor: SupervisorLink) -> NoReturn:
+    """For another process, which has all files and memory to itself."""
+    log.warning("this process lacks files or memory: another takes its place")
+    supervisor.replace()
+    os._exit(ExitCode.CRASHED)
 
 
 def _find_lost(bench: Bench, study_id: int) -> None:
