@@ -26,21 +26,19 @@ _TROUBLE: Mapping[tuple[ConditionType, str], Sequence[str] | None] = {
 
 def status_of(study: Mapping[str, Any]) -> TuningStudyStatus:
     """The status, as far as this command knows its fields: an operator of another version may write more."""
-    given = study.get("status") or {}
-    status = read_status(given)
-    if given.get("state", status.state) != status.state:
-        raise ClusterError(
-            f"{study['metadata']['name']} is in a state that this command does not know, {given['state']!r}: "
-            "use the command of the operator's version"
-        )
-    return status
+    return read_status(study.get("status") or {})
+
+
+def state_of(study: Mapping[str, Any]) -> str:
+    """As the operator told it, be it a state that this command does not know."""
+    return str((study.get("status") or {}).get("state", "Pending"))
 
 
 def row(study: Mapping[str, Any], now: datetime) -> dict[str, object]:
     status = status_of(study)
     return {
         "name": study["metadata"]["name"],
-        "state": status.state,
+        "state": state_of(study),
         "trials": status.trials.summary,
         "best": status.best.metrics[0].value if status.best and status.best.metrics else None,
         "workers": f"{status.workers.ready}/{status.workers.desired}",
@@ -63,7 +61,7 @@ def details(study: Mapping[str, Any], events: Sequence[Mapping[str, Any]], now: 
     facts: dict[str, object] = {
         "name": study["metadata"]["name"],
         "namespace": study["metadata"].get("namespace"),
-        "state": status.state,
+        "state": state_of(study),
         "round": status.round,
         "phase": status.phase,
         "trials": trials.summary,
@@ -112,7 +110,7 @@ def snapshot(study: Mapping[str, Any], pace: Pace, now: datetime) -> Snapshot:
     rate = pace.rate(now.timestamp(), counts.used)
     return Snapshot(
         name=str(study["metadata"]["name"]),
-        state=status.state,
+        state=state_of(study),
         counts=counts,
         target=trials.target,
         elapsed=((status.completion_time or now) - started).total_seconds(),

@@ -62,7 +62,8 @@ def families(scene: Scene) -> Iterable[Metric]:
             state.add_metric([*key, name], float(status.get("state", "Pending") == name))
         number.add_metric(key, status.get("round", 0))
         for metric in (status.get("best") or {}).get("metrics", ()):
-            best.add_metric([*key, metric["name"]], float(metric["value"]))
+            if (value := _number(metric["value"])) is not None:
+                best.add_metric([*key, metric["name"]], value)
         for name in ("desired", "ready"):
             workers.add_metric([*key, name], (status.get("workers") or {}).get(name, 0))
         for condition in status.get("conditions") or ():
@@ -77,6 +78,14 @@ def families(scene: Scene) -> Iterable[Metric]:
             bounds = [*map(str, BOUNDS), "+Inf"]
             durations.add_metric(key, list(zip(bounds, found.cumulative, strict=True)), found.total_seconds)
     return [info, state, number, target, trials, best, pareto, workers, conditions, shares, durations, up]
+
+
+def _number(value: Any) -> float | None:
+    """A metric of a status, where infinity is a text; None for what nobody of ours wrote."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def _add_progress(

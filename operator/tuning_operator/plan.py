@@ -548,7 +548,9 @@ def _tell_running(draft: _Draft, suspended: bool) -> None:
 
 def _of_missing(draft: _Draft) -> Iterator[str]:
     missing, job = draft.observed.missing, draft.observed.job
-    if job is not None and missing is not None and missing.seconds >= _PENDING_AFTER[True] and missing.running:
+    if job is None or missing is None or missing.seconds < _PENDING_AFTER[True]:
+        return
+    if 0 < missing.running < job.parallelism:  # all may run while another container keeps a pod from being ready
         yield f"{missing.running} of {job.parallelism} workers run; the others wait: {missing.message}".rstrip(": ")
 
 

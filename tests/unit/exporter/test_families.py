@@ -108,3 +108,11 @@ def test_the_whole_is_text_that_prometheus_reads() -> None:
 
     text = generate_latest(registry(SCENE)).decode()
     assert len(list(text_string_to_metric_families(text))) == 12
+
+
+@pytest.mark.parametrize(
+    ("told", "value_of_it"), [(0.5, 0.5), ("Infinity", float("inf")), ("-Infinity", float("-inf")), ("nonsense", None)]
+)
+def test_a_value_that_is_no_number_is_left_out(told: Any, value_of_it: float | None) -> None:
+    body = {**BODY, "status": {**BODY["status"], "best": {"metrics": [{"name": "accuracy", "value": told}]}}}
+    assert value("tuning_study_best_value", Scene([body], "cluster"), metric="accuracy") == value_of_it

@@ -617,6 +617,9 @@ class TestWorkersThatDoNotRun:
         assert value(decided, "Running") == ("True", "RoundStarted")
         assert message(decided, "Running") == f"round 1 runs; 2 of 3 workers run; the others wait: {self.WORDS}"
 
+    def test_that_all_run_are_no_remark_though_a_sidecar_is_not_ready(self) -> None:
+        assert message(self.look(missing=self.missing(running=3)), "Running") == "round 1 runs"
+
     @pytest.mark.parametrize(
         ("minutes", "counts", "fields", "state"),
         [
