@@ -258,12 +258,13 @@ def _follow(folder: Path, env: Mapping[str, str]) -> tuple[Watch, str]:
         )
         try:
             while run.poll() is None:
-                watch.look(os.fstat(output.fileno()).st_size, "")
+                last = (folder / "output").read_text(errors="replace").splitlines()[-1:]
+                watch.look(last, " ".join(re.findall("no trial has .*|the store is away.*", "".join(last))))
                 assert time.monotonic() < until, f"not over after {_AT_MOST} s"
                 time.sleep(0.2)
         finally:
-            run.kill()
-            run.wait()
+            run.terminate()  # it ends its workers and its database itself
+            run.wait(90)
             print((folder / "output").read_text(errors="replace"))
     said = (folder / "output").read_text(errors="replace")
     assert run.returncode == 0, said

@@ -262,12 +262,10 @@ _KEPT: list[int] = []
 
 def _flood() -> None:
     for _ in range(20):
-        sys.stdout.write("x" * 99_999 + "\n")
-    sys.stdout.flush()
+        os.write(1, b"x" * 99_999 + b"\n")
 
 
 def _print_binary() -> None:
-    sys.stdout.flush()
     os.write(1, bytes(range(256)) * 10 + b"\x1b[2J\x1b]0;title")
 
 

@@ -9,6 +9,8 @@ from typing import TextIO, cast
 import optuna
 import structlog
 
+from tuning_worker.supervision import place
+
 
 def configure() -> None:
     structlog.configure(
@@ -19,7 +21,7 @@ def configure() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _OwnStderr())),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _OwnStderr())),
         cache_logger_on_first_use=True,
     )
     # One line a trial is ours to write; Optuna's own would say it again in another form.
@@ -36,18 +38,13 @@ class _OwnStderr:
 
     def __init__(self) -> None:
         self._descriptor = os.dup(sys.stderr.fileno())
-        self._place = _place(self._descriptor)
+        self._place = place(self._descriptor)
 
     def write(self, text: str) -> int:
         with suppress(OSError):
-            if _place(self._descriptor) == self._place:  # else closed, and the number may be a connection's by now
+            if place(self._descriptor) == self._place:  # else closed, and the number may be a connection's by now
                 os.write(self._descriptor, text.encode(errors="backslashreplace"))
         return len(text)
 
     def flush(self) -> None:
         """Nothing is kept back."""
-
-
-def _place(descriptor: int) -> tuple[int, int]:
-    found = os.fstat(descriptor)
-    return found.st_dev, found.st_ino

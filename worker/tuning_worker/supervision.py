@@ -55,7 +55,7 @@ class SupervisorLink:
 
     def __init__(self, channel: socket.socket | None = None) -> None:
         self._channel = channel
-        self._place = _place(channel)
+        self._place = place(channel.fileno()) if channel is not None else None
         self._stage = Stage.STARTING
 
     @classmethod
@@ -75,7 +75,7 @@ class SupervisorLink:
     def end_if_closed(self) -> None:
         """End the process if the objective has closed this channel, and with it, surely, other files that are not its
         own. Their numbers are given to new files: what we write would go to a database, or into a user's file."""
-        if _place(self._channel) != self._place:
+        if self._channel is not None and place(self._channel.fileno()) != self._place:
             os._exit(FILES_CLOSED)
 
     def reached(self, stage: Stage) -> None:
@@ -128,9 +128,10 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _place(channel: socket.socket | None) -> tuple[int, int] | None:
+def place(descriptor: int) -> tuple[int, int] | None:
+    """Tells the file behind a descriptor from another that may have its number later; None when it is closed."""
     try:
-        found = os.fstat(channel.fileno()) if channel is not None else None
+        found = os.fstat(descriptor)
     except OSError:
         return None
-    return (found.st_dev, found.st_ino) if found is not None else None
+    return found.st_dev, found.st_ino

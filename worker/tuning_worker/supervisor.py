@@ -35,7 +35,7 @@ def supervise(command: Sequence[str] = COMMAND, environment: Mapping[str, str] =
     """Run `command` until it decides how the worker ends, or SIGTERM or SIGINT ends it. Returns the exit code."""
     adopt_orphans()
     wakeup = _Wakeup()
-    scratch = os.path.join(environment.get("TMPDIR") or "/tmp", f"tuning-{os.urandom(8).hex()}")  # noqa: S108 - no other has its name
+    scratch = os.path.join(environment.get("TMPDIR") or "/tmp", f"tuning-{os.urandom(8).hex()}")  # noqa: S108
     predecessor: UnexpectedEnd | None = None
     idle_ends = 0
     while True:
@@ -152,7 +152,7 @@ class _WorkerProcess:
     def _has_ended(self) -> bool:
         """Reaps every child: the first process of a pod inherits those that others left behind.
 
-        One that was stopped goes on: nothing in it would say that it lives, or end its trial in time.
+        The worker's process goes on when it was stopped: nothing in it would say that it lives, or end its trial.
         """
         while self._status is None:
             try:
@@ -162,7 +162,7 @@ class _WorkerProcess:
                 break
             if pid == 0:
                 return False
-            if os.WIFSTOPPED(status):
+            if pid == self.pid and os.WIFSTOPPED(status):
                 os.kill(pid, signal.SIGCONT)
             elif pid == self.pid:
                 self._status = status
