@@ -374,7 +374,7 @@ FILES_CLOSED = "the objective closed files that are not its own"
 TOOK_LONGER = r"took longer than budget\.trialDuration"
 LEAKED = (
     "patched|recursion depth|MemoryError|Too many open files|File too large|No such file or directory|Warning"
-    "|[Cc]annot allocate|out of memory|Bad file descriptor|No child processes|closed file|KeyError|lost sys.std"
+    "|[Cc]annot allocate|out of memory|new thread|Bad file descriptor|No child processes|closed file|KeyError|lost sys"
 )
 """What a trial may fail of because of another in its process, before it."""
 

@@ -1,6 +1,7 @@
 """The metrics file: whatever is done to it while the command runs, what it holds is read, and once."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,13 @@ class TestSplitting:
 
     def test_at_the_end_nothing_is_waited_for(self) -> None:
         assert split_documents('{\n"a": 1\n', ended=True) == (["{", '"a": 1'], "")
+
+    def test_many_objects_without_an_end_are_passed_over_in_little_time(self) -> None:
+        """Where each costs the more the further back it stands, these would take half a minute."""
+        began = time.monotonic()
+        entries, _ = split_documents('{"a": 1\n' * 60_000 + '{"b": 1}\n', ended=True)
+        assert (len(entries), entries[-1]) == (60_001, {"b": 1})
+        assert time.monotonic() - began < 10
 
     @given(st.text(st.sampled_from('{}[]",:a1 \n\\'), max_size=60), st.booleans())
     def test_a_plain_line_after_any_text_is_found(self, text: str, ended: bool) -> None:

@@ -24,6 +24,7 @@ _QUOTED = 200  # characters of a line that are quoted
 _SEARCHED = 2000  # characters of a line that are searched for what looks like a metric
 _HINT = 500  # characters of a hint
 _DEPTH = 3  # objects inside of each other that are searched
+_BEHIND = 4096  # characters that are let go together
 _KEPT = 5  # problems of the metrics file
 
 
@@ -146,6 +147,8 @@ def split_documents(text: str, *, ended: bool) -> tuple[list[Document | str], st
     found: list[Document | str] = []
     at = _after_blanks(text, 0)
     while at < len(text):
+        if at > _BEHIND:
+            text, at = text[at:], 0  # an error of the decoder counts the lines before it: many errors, many lines
         try:
             value, end = _DECODER.raw_decode(text, at)
         except json.JSONDecodeError as error:
