@@ -94,6 +94,8 @@ def checked(url: str) -> str:
         raise WrongUse(f"--storage: {parsed.get_backend_name()} is not supported; {_URLS}")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise WrongUse("--storage: workers cannot share a database in memory; write sqlite:///FILE")
+    if parsed.get_backend_name() == "sqlite" and not (folder := Path(str(parsed.database)).parent).is_dir():
+        raise WrongUse(f"--storage: there is no folder {folder}: create it, or correct the path")
     return url
 
 

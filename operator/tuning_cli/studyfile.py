@@ -68,7 +68,7 @@ def read_all(path: Path) -> list[StudyFile]:
 def _text(path: Path) -> str:
     if re.match(r"https?:/", str(path)):
         url = re.sub(r"^(https?):/+", r"\1://", str(path))  # a Path has taken one of the slashes
-        raise WrongUse(f"{url}: a file is wanted here, or - for standard input: curl -fsSL {url} | tuning run -")
+        raise WrongUse(f"{url}: a file is wanted here, or - for standard input: curl -fsSL {url} | tuning COMMAND -")
     try:
         raw = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
         return raw.decode("utf-8-sig")

@@ -46,6 +46,7 @@ REASONS: Mapping[Over, str] = {
     Over.DURATION_USED: "the budget's duration has passed",
     Over.GOAL_REACHED: "the goal is reached",
     Over.STOPPED_BY_OBJECTIVE: "the objective stopped the study",
+    Over.GRID_WALKED: "each point of the grid was tried, and some failed",
     Over.TOO_MANY_FAILURES: "too many trials failed",
     Over.REJECTED: "the objective cannot run",
 }

@@ -130,6 +130,8 @@ def refused(observed: Observed, decided: Plan, problem: str) -> Plan:
     if before is None or before.reason != why.WORKERS_REFUSED:
         draft.notes.append(Note(why.WORKERS_REFUSED, message, "Warning"))
     draft.condition("Running", "False", why.WORKERS_REFUSED, message)
+    if decided.status.trials.running == 0 and decided.status.state == "Running":
+        draft.set(state="Pending")
     return draft.done()
 
 

@@ -88,7 +88,7 @@ class Zoo:
     def temporary(self) -> Path:
         return self.folder / "temporary"
 
-    def run(self, function: str, module: str = "endings") -> Ending:
+    def run(self, function: str, module: str = "endings", **fields: object) -> Ending:
         """One worker with a python objective, until it ends by itself; it may leave no process behind."""
         return self.run_objective({"python": {"function": f"{module}:{function}"}})
 
@@ -244,6 +244,19 @@ def test_a_trial_that_stops_the_study_is_its_last(zoo: Zoo) -> None:
     assert (ending.code, ending.over) == (ExitCode.DONE, Over.STOPPED_BY_OBJECTIVE), ending.log
     assert ending.states == dict.fromkeys((0, 1), TrialState.COMPLETE)
     assert ending.detail == "trial 1 called study.stop()"
+
+
+def test_a_grid_with_a_point_that_fails_ends_when_each_was_tried(zoo: Zoo) -> None:
+    (zoo.folder / "pointed.py").write_text("def objective(trial):\n    return 1 / (trial.params['n'] - 3)\n")
+    ending = zoo.run(
+        "objective",
+        module="pointed",
+        parameters=[whole("n", 1, 4)],
+        strategy={"sampler": {"type": "Grid"}},
+        budget={"trials": 4, "failedTrials": 20},
+    )
+    assert (ending.code, ending.over) == (ExitCode.DONE, Over.GRID_WALKED), ending.log
+    assert sorted(state.name for state in ending.states.values()) == ["COMPLETE"] * 3 + ["FAIL"]
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,14 @@ class Over(StrEnum):
     DURATION_USED = "DurationUsed"  # budget.duration has passed
     GOAL_REACHED = "GoalReached"  # one trial reached every objective's goal
     STOPPED_BY_OBJECTIVE = "StoppedByObjective"  # the objective called study.stop()
+    GRID_WALKED = "GridWalked"  # each point of the grid had a trial, and some of those failed
     TOO_MANY_FAILURES = "TooManyFailures"  # budget.failedTrials trials failed
     REJECTED = "Rejected"  # the workers found that the objective cannot run at all
 
 
-SUCCESSES = frozenset({Over.BUDGET_USED, Over.DURATION_USED, Over.GOAL_REACHED, Over.STOPPED_BY_OBJECTIVE})
+SUCCESSES = frozenset(
+    {Over.BUDGET_USED, Over.DURATION_USED, Over.GOAL_REACHED, Over.STOPPED_BY_OBJECTIVE, Over.GRID_WALKED}
+)
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,8 @@ class _Composer:
         if isinstance(ours, float) and not math.isfinite(ours):
             self._refuse(event, f"`{_cut(text)}` is no number that JSON has: quote it, or write another")
         elif (type(ours), ours) != (type(theirs), theirs):
-            other = "" if isinstance(theirs, str) else f", or write {_shown(theirs)}"
+            letter = text in ("y", "Y", "n", "N")  # a name, most likely
+            other = "" if isinstance(theirs, str) or letter else f", or write {_shown(theirs)}"
             self._refuse(
                 event,
                 f"`{_cut(text)}` is {_shown(ours)} in YAML 1.2 and {_shown(theirs)} for kubectl:"

@@ -19,7 +19,7 @@ _MOST_POINTS = 100_000  # no study walks more, and each worker holds them all
 
 class SharedGridSampler(BaseSampler):
     """Trial n takes the (n modulo what is left)-th of the points that are left, so that workers which see the same
-    history still take different points. A point whose trial failed is left again."""
+    history still take different points. A point whose trial failed is tried again when no other is left."""
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self._points = list(islice(space.grid(parameters), _MOST_POINTS + 1))
@@ -37,14 +37,27 @@ class SharedGridSampler(BaseSampler):
         fixed = trial.system_attrs.get("fixed_params", {})  # of a point that was given: complete it from the grid
         fitting = [index for index, point in enumerate(self._points) if point.items() >= fixed.items()]
         candidates = fitting or range(len(self._points))
-        taken = {
-            other.system_attrs.get(_POINT)
-            for other in study.get_trials(
-                deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
-            )
-        }
-        left = [index for index in candidates if index not in taken] or candidates
+        failed, taken = self._visited(study)
+        left = [index for index in candidates if index not in taken | failed]
+        left = left or [index for index in candidates if index not in taken] or list(candidates)
         study._storage.set_trial_system_attr(trial._trial_id, _POINT, left[trial.number % len(left)])
+
+    def only_failures_are_left(self, study: optuna.Study) -> bool:
+        """Whether every point has had a trial, and those that none completed, prunes or runs have failed."""
+        failed, taken = self._visited(study)
+        return bool(failed - taken) and set(range(self.size)) <= failed | taken
+
+    def _visited(self, study: optuna.Study) -> tuple[set[int | None], set[int | None]]:
+        """The points whose trials failed, and those whose trials ended otherwise or run."""
+        failed: set[int | None] = set()
+        taken: set[int | None] = set()
+        for other in study.get_trials(deepcopy=False):
+            point = other.system_attrs.get(_POINT)
+            if other.state is TrialState.FAIL:
+                failed.add(point)
+            elif other.state is not TrialState.WAITING:
+                taken.add(point)
+        return failed, taken
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {}

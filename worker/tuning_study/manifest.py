@@ -137,10 +137,18 @@ def _sentence(problem: Any, document: Any) -> str:
     elif expected := _EXPECTED.get(problem["type"]):
         message = f"expected {expected}, found {_shown(problem['input'])}"
         if isinstance(problem["input"], str):
-            message += ": write it without quotes" if expected != "text" else ""
+            message += _without_quotes(problem["input"], expected)
         elif expected == "text":
             message += ": quote it"
     return f"spec{place}: {message}"[:_LONGEST]
+
+
+def _without_quotes(given: str, expected: str) -> str:
+    """What to write in the place of a text where none is wanted."""
+    if expected == "a list":
+        return f": write [{', '.join(given.split())}]"
+    quoted = re.fullmatch(r"[-+]?[0-9_.]+(e[-+]?[0-9]+)?|true|false", given.strip(), re.IGNORECASE)
+    return ": write it without quotes" if quoted and expected != "text" else ""
 
 
 def _no_such(place: Sequence[str | int], document: Any) -> str:

@@ -1,5 +1,6 @@
 """Which trials are best: feasibility, the Pareto front, and the one trial to name."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,9 +43,14 @@ def violations(constraints: Sequence[Constraint], metrics: Mapping[str, float]) 
 
 
 def reaches_goals(objectives: Sequence[Metric], values: Sequence[float], feasible: bool) -> bool:
-    """Whether a trial reaches every objective's goal; an objective without one keeps the study going."""
+    """Whether a trial reaches every objective's goal; an objective without one keeps the study going.
+
+    Infinity reaches none: it comes from a division or an overflow, and would end the study with it.
+    """
     return feasible and all(
-        metric.goal is not None and (value >= metric.goal if metric.direction == "Maximize" else value <= metric.goal)
+        metric.goal is not None
+        and math.isfinite(value)
+        and (value >= metric.goal if metric.direction == "Maximize" else value <= metric.goal)
         for metric, value in zip(objectives, values, strict=True)
     )
 

@@ -21,6 +21,8 @@ class Rule:
     cel: str | None
     message: str
     holds: Callable[[Any], bool] = lambda _: True
+    which: Callable[[Any], str] | None = None
+    """Names what breaks the rule, where CEL's message can not."""
     schema: Mapping[str, Any] | None = None
 
 
@@ -42,7 +44,11 @@ class Model(BaseModel):
 
     @model_validator(mode="after")
     def _follow_rules(self) -> Self:
-        broken = [rule.message for rule in self.rules if not rule.holds(self)]
+        broken = [
+            f"{rule.message} ({rule.which(self)})" if rule.which else rule.message
+            for rule in self.rules
+            if not rule.holds(self)
+        ]
         if broken:
             raise ValueError("; ".join(broken))
         return self

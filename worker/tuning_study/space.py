@@ -163,8 +163,9 @@ def _exactly(number: float | None) -> Fraction:
 
 def _check_one(parameter: Parameter, by_name: Mapping[str, Parameter]) -> Iterator[str]:
     values = parameter.values or []
-    if any(left == right for index, left in enumerate(values) for right in values[:index]):
-        yield f"parameters.{parameter.name}.values: two of the values are equal (true equals 1): remove one"
+    equal = next(((a, b) for index, b in enumerate(values) for a in values[:index] if a == b), None)
+    if equal is not None:
+        yield f"parameters.{parameter.name}.values: {equal[0]!r} and {equal[1]!r} are equal: remove one"
     if parameter.when is None or parameter.when.parameter not in by_name:
         return
     other = by_name[parameter.when.parameter]

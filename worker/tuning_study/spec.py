@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from tuning_study.duration import Duration, SomeTime
 from tuning_study.options import PRUNERS, SAMPLERS, PrunerOptions, SamplerOptions, known_options
@@ -359,11 +359,37 @@ class Budget(Model):
     failed_trials: int = Field(20, ge=1, le=1_000_000, description="The study fails when this many trials have failed.")
 
 
+_MAX_VALUE = 32 * 1024  # characters of an environment variable
+
+
+def _text_value(given: dict[str, Any]) -> dict[str, Any]:
+    value = given.get("value", "")
+    if not isinstance(value, str):
+        raise ValueError(f"the value of {given.get('name')} is no text: quote it, as in value: {str(value)!r}")
+    if len(value) > _MAX_VALUE:
+        raise ValueError(f"the value of {given.get('name')} has {len(value)} characters; write at most {_MAX_VALUE}")
+    return given
+
+
+EnvVar = Annotated[
+    dict[str, Any],
+    AfterValidator(_text_value),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "x-kubernetes-preserve-unknown-fields": True,
+            "properties": {"value": {"type": "string", "maxLength": _MAX_VALUE}},
+        }
+    ),
+]
+"""A container's environment variable. A number without quotes is the commonest mistake in one."""
+
+
 class Workers(Model):
     replicas: int = Field(1, ge=0, le=1000)
     image: str | None = Field(None, min_length=1, max_length=512)
     resources: FreeObject = Field(default_factory=dict, description="A container's resources.")
-    env: list[FreeObject] = Field(default_factory=list, max_length=128)
+    env: list[EnvVar] = Field(default_factory=list, max_length=128)
     volumes: list[FreeObject] = Field(default_factory=list, max_length=64)
     volume_mounts: list[FreeObject] = Field(default_factory=list, max_length=64)
     pod_template: FreeObject = Field(default_factory=dict, description="Merged over the worker's pod template.")
@@ -417,6 +443,16 @@ _OBJECTIVES = "self.metrics.filter(m, has(m.direction))"
 _ONE_ROUND = ("metrics", "constraints", "parameters", "objective", "strategy", "warmStart", "storage", "seed")
 
 
+def _names_of_one_variable(parameters: list[Parameter]) -> list[str]:
+    """The first parameters of different names that share an environment variable."""
+    by_variable: dict[str, list[str]] = {}
+    for parameter in parameters:
+        names = by_variable.setdefault(variable(parameter.name), [])
+        if parameter.name not in names:
+            names.append(parameter.name)
+    return next((names for names in by_variable.values() if len(names) > 1), [])
+
+
 class TuningStudySpec(Model):
     metrics: Annotated[list[Metric], keyed(32, least=1)] = Field(
         description="What a trial reports. Those with a direction are objectives (1 to 4), the rest are recorded."
@@ -451,6 +487,7 @@ class TuningStudySpec(Model):
             "!has(self.constraints) || self.constraints.all(c, self.metrics.exists(m, m.name == c.metric))",
             "a constraint names a metric that metrics does not list: correct the name, or add the metric",
             lambda s: {c.metric for c in s.constraints} <= {m.name for m in s.metrics},
+            lambda s: ", ".join(sorted({c.metric for c in s.constraints} - {m.name for m in s.metrics})),
         ),
         Rule(
             "!has(self.constraints) || self.constraints.all(a, self.constraints.all(b,"
@@ -472,16 +509,20 @@ class TuningStudySpec(Model):
             " names.exists_one(other, other == name)))",
             "two parameters become one variable TUNING_PARAM_<NAME>, in which a and A are one letter, and `.`, `-` and"
             " `_` too: rename one of them",
-            lambda s: (
-                s.objective.command is None
-                or len({variable(parameter.name) for parameter in s.parameters}) == len(s.parameters)
-            ),
+            # A name that is listed twice is told as such.
+            lambda s: s.objective.command is None or not _names_of_one_variable(s.parameters),
+            lambda s: " and ".join(_names_of_one_variable(s.parameters)),
         ),
         Rule(
             "!has(self.parameters) || self.parameters.all(p, !has(p.when)"
             " || self.parameters.exists(q, q.name == p.when.parameter))",
             "`when` names a parameter that parameters does not list: correct the name, or add the parameter",
             lambda s: {p.when.parameter for p in s.parameters if p.when} <= {p.name for p in s.parameters},
+            lambda s: ", ".join(
+                f"{p.when.parameter}, named by {p.name}"
+                for p in s.parameters
+                if p.when and p.when.parameter not in {q.name for q in s.parameters}
+            ),
         ),
         Rule(
             f"{_OBJECTIVES}.size() < 2 || !has(self.strategy)"

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 _TICK = 0.5  # seconds between two looks at the clock
 _DEAF = 15.0  # seconds an objective has to react before the whole process ends
 _LAST_RESORT = 10.0  # seconds more until the supervisor ends the process, because nothing in it did
-_GOES_ON = frozenset({Over.BUDGET_USED, Over.STOPPED_BY_OBJECTIVE})  # what runs then may finish
+_GOES_ON = frozenset({Over.BUDGET_USED, Over.STOPPED_BY_OBJECTIVE, Over.GRID_WALKED})  # what runs then may finish
 
 
 @dataclass

@@ -17,6 +17,7 @@ from tuning_store.exceptions import ClaimLost
 from tuning_store.storage import Store
 from tuning_store.values import Claimed
 from tuning_study.budget import Over
+from tuning_study.grid import SharedGridSampler
 from tuning_study.results import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE, reaches_goals, violations
 from tuning_study.seeds import trial_seed
 from tuning_study.spec import TuningStudySpec
@@ -79,6 +80,10 @@ def run_trial(bench: Bench, claimed: Claimed) -> bool:
         log.warning("trial raised", trial=claimed.number, exc_info=True)
         goes_on = not _wants_resources(error)
         _fail(bench, trial, describe(error))
+    grid = study.sampler if len(resolved.spec.phases) == 1 else None
+    if isinstance(grid, SharedGridSampler) and grid.only_failures_are_left(study):
+        # They would be tried again until budget.failedTrials is used.
+        bench.store.stop(study._study_id, Over.GRID_WALKED, "each point of the grid was tried, and some failed")
     if study._stop_flag:
         bench.store.stop(study._study_id, Over.STOPPED_BY_OBJECTIVE, f"trial {claimed.number} called study.stop()")
     return goes_on

@@ -157,7 +157,7 @@ def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_address_is_answered_with_what_to_do() -> None:
-    with pytest.raises(WrongUse, match=r"curl -fsSL https://example\.org/a\.yaml \| tuning run -"):
+    with pytest.raises(WrongUse, match=r"curl -fsSL https://example\.org/a\.yaml \| tuning COMMAND -"):
         studyfile.read(Path("https://example.org/a.yaml"))
 
 

@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 
 from builders import choice, make_spec, real, when, whole
 from tuning_study.exceptions import InvalidStudy
+from tuning_study.grid import SharedGridSampler
 from tuning_study.manifest import read_spec
 from tuning_study.space import clip, grid, suggest
 from tuning_study.spec import Sampler
@@ -45,6 +46,29 @@ def test_the_point_of_a_failed_trial_is_taken_again() -> None:
     trial, lost = ask(study)
     study.tell(trial, state=TrialState.FAIL)
     assert lost in [ask(study)[1] for _ in POINTS]
+
+
+def test_the_point_of_a_failed_trial_is_taken_again_when_no_other_is_left() -> None:
+    study = optuna.create_study()
+    grid_sampler = SharedGridSampler(SPEC.parameters)
+    trial, failing = ask(study)
+    study.tell(trial, state=TrialState.FAIL)
+    others = []
+    for _ in POINTS[1:]:
+        assert not grid_sampler.only_failures_are_left(study)
+        trial, point = ask(study)
+        study.tell(trial, 0.0)
+        others.append(point)
+    assert failing not in others
+    assert grid_sampler.only_failures_are_left(study)
+    assert ask(study)[1] == failing
+
+
+def test_a_walk_without_a_failure_leaves_none() -> None:
+    study = optuna.create_study()
+    for _ in POINTS:
+        study.tell(ask(study)[0], 0.0)
+    assert not SharedGridSampler(SPEC.parameters).only_failures_are_left(study)
 
 
 def test_a_trial_that_runs_again_keeps_its_point() -> None:

@@ -71,7 +71,7 @@ def test_a_fault_names_its_place_in_the_manifests_own_words(fields: dict[str, An
 
 def test_faults_of_the_space_come_before_those_of_the_strategy() -> None:
     (found,) = problems(make_study(parameters=[choice("k", ["a", "a"])], strategy={"sampler": {"type": "Grid"}}))
-    assert found.startswith("spec.parameters.k.values: two of the values are equal")
+    assert found.startswith("spec.parameters.k.values: 'a' and 'a' are equal")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_faults_of_the_space_come_before_those_of_the_strategy() -> None:
             "spec.budget.trials: expected a whole number, found '10': write it without quotes",
         ),
         ({"seed": True}, "spec.seed: expected a whole number, found True"),
-        ({"suspend": "no"}, "spec.suspend: expected true or false, found 'no': write it without quotes"),
+        ({"suspend": "no"}, "spec.suspend: expected true or false, found 'no'"),
         ({"parameters": [real() | {"min": "0"}]}, "spec.parameters[0].min: expected a number, found '0': write it"),
         ({"parameters": [real() | {"name": 5}]}, "spec.parameters[0].name: expected text, found 5: quote it"),
         ({"metrics": {"name": "a"}}, "spec.metrics: expected a list, found {'name': 'a'}"),
@@ -149,3 +149,36 @@ def test_what_was_read_is_written_as_it_was() -> None:
     assert again.parameters[0].values == [None, True, 2, "a"]
     assert again.warm_start.points == [{"k": None, "x": 0.5}]
     assert again.manifest()["budget"]["duration"] == "1h30m"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        (
+            {"objective": {"command": {"command": "sh -c"}}},
+            "spec.objective.command.command: expected a list, found 'sh -c': write [sh, -c]",
+        ),
+        ({"workers": {"replicas": "three"}}, "spec.workers.replicas: expected a whole number, found 'three'"),
+        (
+            {"workers": {"replicas": "3"}},
+            "spec.workers.replicas: expected a whole number, found '3': write it without quotes",
+        ),
+        (
+            {"workers": {"env": [{"name": "OMP_NUM_THREADS", "value": 1}]}},
+            "spec.workers.env[0]: the value of OMP_NUM_THREADS is no text: quote it, as in value: '1'",
+        ),
+        (
+            {"parameters": [real("x", when={"parameter": "zz", "values": [1]})]},
+            "spec: `when` names a parameter that parameters does not list: correct the name, or add the parameter "
+            "(zz, named by x)",
+        ),
+        (
+            {"constraints": [{"metric": "sise", "max": 1}]},
+            "spec: a constraint names a metric that metrics does not list: correct the name, or add the metric (sise)",
+        ),
+    ],
+)
+def test_a_problem_names_what_it_is_about(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(InvalidStudy) as refused:
+        read_spec(make_manifest_spec(**fields))
+    assert refused.value.problems == [told]

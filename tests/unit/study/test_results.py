@@ -139,3 +139,9 @@ def test_ranking_keeps_every_trial_and_begins_with_a_best_one(contest: Any) -> N
     assert sorted(numbers(order)) == numbers(found)
     if found:
         assert order[0] == best(objectives, found)
+
+
+def test_infinity_reaches_no_goal() -> None:
+    objectives = make_objectives("Maximize", goals=[0.9])
+    assert reaches_goals(objectives, [0.95], feasible=True)
+    assert not reaches_goals(objectives, [math.inf], feasible=True)

@@ -132,8 +132,8 @@ def test_a_float_grid_ends_at_its_maximum() -> None:
     ("parameters", "problem"),
     [
         ([real("a", **when("b", 1)), real("b", **when("a", 1))], "goes in a circle"),
-        ([choice("k", [1, True])], "two of the values are equal (true equals 1): remove one"),
-        ([choice("k", ["a", "a"])], "two of the values are equal"),
+        ([choice("k", [1, True])], "1 and True are equal: remove one"),
+        ([choice("k", ["a", "a"])], "'a' and 'a' are equal"),
         ([choice("k", ["a", "b"]), real("x", **when("k", "c"))], "k is never 'c'; its values are 'a', 'b'"),
         ([choice("k", ["1"]), real("x", **when("k", 1))], "k is never 1; its values are '1'"),
         ([whole("n", 1, 5), real("x", **when("n", 2, 6))], "n is never 6; it goes from 1 to 5 by 1"),

@@ -203,6 +203,12 @@ REJECTED: dict[str, tuple[pandas.DataFrame | str, tuple[Any, ...], dict[str, Any
         {},
         "has no column 'y'; it has a, b, 'y '; did you mean 'y '",
     ),
+    "a separator at the end of each row": (
+        "a,b,y\n" + "1,2,3,\n" * 60,
+        (),
+        {},
+        "has more fields in its rows than names in its first line",
+    ),
     "another case": ("a,b,Y\n1,2,3\n", (), {}, "did you mean Y?"),
     "another separator": ("a;b;y\n1;2;3\n", (), {}, "its columns are separated by ';', save it with commas"),
     "roc_auc of three classes": (

@@ -72,6 +72,11 @@ def _read(table: Table, *, is_csv: bool) -> pandas.DataFrame:
         beside = _files_beside(Path(table.path)) if isinstance(error, FileNotFoundError) else ""
         raise ObjectiveRejected(f"dataset: {table.path} cannot be read in the worker's pod: {error}{beside}") from error
     names = _header(table.path) if is_csv else list(frame.columns)
+    if is_csv and not isinstance(frame.index, pandas.RangeIndex):  # pandas took the first column for row names
+        raise ObjectiveRejected(
+            f"dataset: {table.path} has more fields in its rows than names in its first line: add the names that are "
+            "missing, or remove the separator at the end of each row"
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if table.target in twice:
         raise ObjectiveRejected(
