@@ -470,7 +470,7 @@ def test_a_wrong_study_is_refused_by_both_with_what_to_do(server: Server, manife
 CODE_ONLY: dict[str, tuple[Object, str]] = {
     "an unknown sampler option": (sampled("TPE", speed=9), "TPE has no option 'speed'; it knows nStartupTrials, "),
     "a cycle": (make_study(parameters=[real("a", **when("b", 1)), real("b", **when("a", 1))]), "goes in a circle"),
-    "equal values": (make_study(parameters=[choice(values=[1, True])]), "two of the values are equal"),
+    "equal values": (make_study(parameters=[choice(values=[1, True])]), "1 and True are equal"),
     "a value that is a list": (make_study(parameters=[choice(values=[["a"]])]), "values"),
     "when a value that never comes": (make_study(parameters=[choice(), real(**when("kernel", "x"))]), "is never 'x'"),
     "when an Int that is out of range": (
@@ -499,7 +499,7 @@ def test_what_cel_cannot_see_is_refused_by_the_models(server: Server, manifest: 
 # --- The same answer to whatever may be written
 
 ONLY_CODE_SEES = (
-    *("goes in a circle", "two of the values are equal", "can be values", "is never", "a grid of", "the grid"),
+    *("goes in a circle", " are equal: remove one", "can be values", "is never", "a grid of", "the grid"),
     "has no option",
 )
 STRANGE = st.sampled_from(

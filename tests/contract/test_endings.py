@@ -15,7 +15,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from builders import make_spec, real
+from builders import make_spec, real, whole
 from tuning_store import rounds, schema
 from tuning_store.rounds import Ownership
 from tuning_store.storage import open_store
@@ -88,18 +88,20 @@ class Zoo:
     def temporary(self) -> Path:
         return self.folder / "temporary"
 
-    def run(self, function: str, module: str = "endings", **fields: object) -> Ending:
+    def run(self, function: str, module: str = "endings") -> Ending:
         """One worker with a python objective, until it ends by itself; it may leave no process behind."""
         return self.run_objective({"python": {"function": f"{module}:{function}"}})
 
-    def run_objective(self, objective: dict[str, Any], **budget: str) -> Ending:
+    def run_objective(
+        self, objective: dict[str, Any], *, sampler: str = "Random", parameters: Any = None, **budget: Any
+    ) -> Ending:
         url = f"sqlite:///{self.folder}/zoo.sqlite"
         schema.create(url)
         spec = make_spec(
             objective=objective,
             budget={"trials": 4, "failedTrials": 3} | budget,
-            strategy={"sampler": {"type": "Random"}},
-            parameters=None if "python" in objective else [real()],
+            strategy={"sampler": {"type": sampler}},
+            parameters=parameters or (None if "python" in objective else [real()]),
         )
         resolved = resolve(spec, namespace="zoo", name="zoo", uid="1", number=1, versions={})
         store = open_store(url)
@@ -248,13 +250,8 @@ def test_a_trial_that_stops_the_study_is_its_last(zoo: Zoo) -> None:
 
 def test_a_grid_with_a_point_that_fails_ends_when_each_was_tried(zoo: Zoo) -> None:
     (zoo.folder / "pointed.py").write_text("def objective(trial):\n    return 1 / (trial.params['n'] - 3)\n")
-    ending = zoo.run(
-        "objective",
-        module="pointed",
-        parameters=[whole("n", 1, 4)],
-        strategy={"sampler": {"type": "Grid"}},
-        budget={"trials": 4, "failedTrials": 20},
-    )
+    objective = {"python": {"function": "pointed:objective"}}
+    ending = zoo.run_objective(objective, sampler="Grid", parameters=[whole("n", 1, 4)], failedTrials=20)
     assert (ending.code, ending.over) == (ExitCode.DONE, Over.GRID_WALKED), ending.log
     assert sorted(state.name for state in ending.states.values()) == ["COMPLETE"] * 3 + ["FAIL"]
 

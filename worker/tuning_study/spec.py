@@ -153,6 +153,19 @@ class Parameter(Model):
             lambda p: p.scale != "Log" or p.min is None or p.min > 0,
         ),
         Rule(
+            "!has(self.scale) || self.scale != 'Log' || !has(self.min) || !has(self.max) || self.min <= 0.0"
+            " || self.min >= self.max || self.max / self.min >= 1.000001",
+            "on a Log scale max must be clearly above min, or all values have one logarithm: use `scale: Linear`",
+            lambda p: (
+                p.scale != "Log"
+                or p.min is None
+                or p.max is None
+                or p.min <= 0
+                or p.min >= p.max
+                or p.max / p.min >= 1.000001
+            ),
+        ),
+        Rule(
             "!has(self.scale) || self.scale != 'Log' || !has(self.step)",
             "a Log scale has no step: leave out `step`, or use `scale: Linear`",
             lambda p: p.scale != "Log" or p.step is None,

@@ -60,7 +60,8 @@ def is_in(parameter: Parameter, value: Any) -> bool:
 @pytest.mark.parametrize("sampler", get_args(SamplerType))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @pytest.mark.filterwarnings("ignore:The distribution is specified by:UserWarning")
-@given(space=parameters(), losses=st.lists(st.floats(-9, 9), min_size=6, max_size=6))
+# Subnormal losses overflow in Optuna's own normalisation (NSGAIII), whatever the space.
+@given(space=parameters(), losses=st.lists(st.floats(-9, 9, allow_subnormal=False), min_size=6, max_size=6))
 def test_every_sampler_stays_in_the_space(sampler: Any, space: list[dict[str, Any]], losses: list[float]) -> None:
     spec = spec_of(space, sampler)
     study = optuna.create_study()
