@@ -48,7 +48,11 @@ kind: ## A kind cluster with the images, the chart and a sample study
 	hack/kind.sh $(TAG)
 
 .PHONY: bench
-bench: bench-overhead bench-store bench-samplers bench-scale bench-cluster ## All benchmarks
+bench: bench-start bench-overhead bench-store bench-samplers bench-scale bench-cluster ## All benchmarks
+
+.PHONY: bench-start
+bench-start: $(VENV)/.dev ## CPU and time until a worker's first trial, alone and eight at once
+	$(BIN)/python benchmarks/start.py
 
 .PHONY: bench-overhead
 bench-overhead: $(VENV)/.dev ## What a trial costs besides its objective, beside the same objective in a bare loop
