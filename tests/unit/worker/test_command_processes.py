@@ -71,8 +71,9 @@ def test_processes_that_appear_while_others_are_ended_are_ended_too(tmp_path: Pa
     heir = f"echo $$ > {tmp_path}/heir; exec sleep 600"
     child = f"trap 'setsid sh -c \"{heir}\" & exit' TERM; echo > {tmp_path}/pid; while :; do sleep 0.05; done"
     run_script(tmp_path, f'(setsid sh -c "$1" &)\n{wait_for(tmp_path / "pid")}', args=[child])
-    if (tmp_path / "heir").exists():
-        assert_gone(int((tmp_path / "heir").read_text()))
+    told = (tmp_path / "heir").read_text() if (tmp_path / "heir").exists() else ""
+    if told.strip():  # it may have been ended before it could say who it is
+        assert_gone(int(told))
 
 
 def test_output_that_somebody_else_holds_open_is_not_waited_for(tmp_path: Path) -> None:
