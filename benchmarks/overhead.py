@@ -93,10 +93,14 @@ def _overhead(url: str, folder: Path, sampler: str, workers: int, trials: int) -
     ]
     assert [process.wait() for process in started] == [0] * workers
     done = store.load_study(resolved.study).get_trials(states=(TrialState.COMPLETE,))
+    worker_of = store.ledger.workers(resolved.study)
     store.close()
     assert len(done) == trials
     # Without the starts of the processes: from the moment when the last worker had its first trial.
-    warm = sorted(done, key=_start)[workers:]
+    first_starts: dict[str, float] = {}
+    for trial in sorted(done, key=_start):
+        first_starts.setdefault(worker_of[trial.number], _start(trial))
+    warm = [trial for trial in done if _start(trial) > max(first_starts.values())]
     wall = max(_end(trial) for trial in warm) - min(_start(trial) for trial in warm)
     own = sum(trial.user_attrs["seconds"] for trial in warm) / len(warm)
     return wall * workers / len(warm) - own
