@@ -198,9 +198,9 @@ class Cluster:
         return sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     @_translated
-    async def event_messages(self, namespace: str, uid: str) -> Sequence[str]:
+    async def event_messages(self, namespace: str, uid: str, *, warnings_only: bool) -> Sequence[str]:
         """What Events say of an object: warnings before all else, the newest first."""
-        query = {"fieldSelector": f"involvedObject.uid={uid}"}
+        query = {"fieldSelector": f"involvedObject.uid={uid}" + (",type=Warning" if warnings_only else "")}
         events = [event async for event in self._list(f"/api/v1/namespaces/{namespace}/events", query)]
         events.sort(key=lambda event: (event.get("type") == "Warning", _event_time(event)), reverse=True)
         return [f"{event['reason']}: {event.get('message', '')}" for event in events]

@@ -248,11 +248,15 @@ class Observer:
         return None
 
     async def _why_missing(self, namespace: str, job_uid: str, pods: Sequence[PodView], memory: Memory) -> str:
-        """The words of a pod that has not begun; else of the newest Event about it, or about the Job without a pod."""
+        """The words of a pod that has not begun; else of the newest Event about it, or about the Job without a pod.
+
+        A waiting pod's plain Events tell what it does now (`Pulling`); a Job's tell only that it created a pod.
+        """
         waiting = [pod for pod in pods if pod.lives and not pod.began]
         if words := next((pod.waits_for for pod in waiting if pod.waits_for), ""):
             return words
-        if words := await self._newest_event(namespace, waiting[0].uid if waiting else job_uid, memory):
+        uid = waiting[0].uid if waiting else job_uid
+        if words := await self._newest_event(namespace, uid, memory, warnings_only=not waiting):
             return words
         ended = [pod for pod in pods if pod.ended]
         if waiting or not ended:
@@ -260,13 +264,14 @@ class Observer:
         said = (ended[-1].message or ended[-1].reason).strip()
         return f"pod {ended[-1].name} has ended: {said}; the Job starts another"
 
-    async def _newest_event(self, namespace: str, uid: str, memory: Memory) -> str:
+    async def _newest_event(self, namespace: str, uid: str, memory: Memory, *, warnings_only: bool) -> str:
         """Kept when there is none any more: the API server forgets Events after an hour, and a pod may wait longer."""
         if uid != memory.event_of:
             memory.event_of, memory.event, memory.event_at = uid, "", 0.0
         if time.monotonic() > memory.event_at + _BETWEEN_EVENTS:
             memory.event_at = time.monotonic()
-            memory.event = next(iter(await self._cluster.event_messages(namespace, uid)), memory.event)
+            messages = await self._cluster.event_messages(namespace, uid, warnings_only=warnings_only)
+            memory.event = next(iter(messages), memory.event)
         return memory.event
 
     async def _all_pods(self, namespace: str) -> Mapping[tuple[str, int], list[PodView]]:

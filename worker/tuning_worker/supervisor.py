@@ -23,9 +23,7 @@ from tuning_worker.supervision import FILES_CLOSED, SCRATCH_VARIABLE, SOCKET_VAR
 COMMAND = (sys.executable, "-m", "tuning_worker.process")
 MAX_IDLE_ENDS = 3
 """Ends in a row outside a trial, after which another try is left to whoever started this process."""
-_END_GRACE = (
-    5.0  # seconds from a process's decision to end until it is killed: its threads and atexit handlers may hang
-)
+_END_GRACE = 5.0  # seconds a process has to end once it has decided to: threads and atexit handlers may hang
 _PAUSE = 0.2  # seconds before another process; longer after each one that took no trial
 _PR_SET_CHILD_SUBREAPER = 36
 _OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")  # cgroup v2 and v1
