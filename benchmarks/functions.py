@@ -72,8 +72,48 @@ def ackley_categorical(trial: optuna.Trial) -> float:
 def rastrigin_mixed(trial: optuna.Trial) -> float:
     reals = [trial.suggest_float(f"x{i}", -4.12, 6.12) for i in range(2)]
     whole = [trial.suggest_int(f"n{i}", -4, 6) for i in range(2)]
-    x = np.array([*reals, *whole, trial.suggest_float("s", -4, 6, step=0.25)])
+    return _rastrigin(np.array([*reals, *whole, trial.suggest_float("s", -4, 6, step=0.25)]))
+
+
+def _rastrigin(x: NDArray[np.float64]) -> float:
     return float(10 * len(x) + np.sum(x**2 - 10 * np.cos(2 * math.pi * x)))
+
+
+def rastrigin5(trial: optuna.Trial) -> float:
+    return _rastrigin(np.array([trial.suggest_float(f"x{i}", -4.12, 6.12) for i in range(5)]))
+
+
+def schwefel5(trial: optuna.Trial) -> float:
+    """The second best optimum is far from the best one."""
+    x = np.array([trial.suggest_float(f"x{i}", -500, 500) for i in range(5)])
+    return float(418.9828872724339 * len(x) - np.sum(x * np.sin(np.sqrt(np.abs(x)))))
+
+
+def rastrigin_of_kinds(trial: optuna.Trial) -> float:
+    reals = [trial.suggest_float(f"x{i}", -4.12, 6.12) for i in range(3)]
+    whole = [trial.suggest_int(f"n{i}", -4, 6) for i in range(2)]
+    unordered = [
+        {"a": 1.0, "b": 2.0, "c": 0.0, "d": -1.0}[trial.suggest_categorical(f"c{i}", "abcd")] for i in range(2)
+    ]
+    return _rastrigin(np.array([*reals, *whole, *unordered]))
+
+
+def rosenbrock_of_kinds(trial: optuna.Trial) -> float:
+    """Two of six coordinates are unordered, and the best of the others hangs on them."""
+    reals = [trial.suggest_float(f"x{i}", -2, 3) for i in range(4)]
+    unordered = [
+        {"a": 2.0, "b": 1.0, "c": -1.0, "d": 0.0}[trial.suggest_categorical(f"c{i}", "abcd")] for i in range(2)
+    ]
+    x = np.array([unordered[0], *reals[:2], unordered[1], *reals[2:]])
+    return float(np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))
+
+
+def ellipsoid_of_kinds(trial: optuna.Trial) -> float:
+    """Scales that differ a thousandfold; 3 reals, 3 ints, 3 choices, none of which acts on another."""
+    reals = [trial.suggest_float(f"x{i}", -4, 6) for i in range(3)]
+    whole = [trial.suggest_int(f"n{i}", -8, 12) for i in range(3)]
+    unordered = [float(trial.suggest_categorical(f"c{i}", "cabde") != "a") for i in range(3)]
+    return float(np.sum(10.0 ** (1.5 * np.arange(3)) * (np.array(reals) ** 2 + np.array(whole) ** 2 + unordered)))
 
 
 def network(trial: optuna.Trial) -> float:
@@ -146,4 +186,16 @@ FUNCTIONS = (
     Function("Families", "conditional, 8", families, 0.0),
     Function("Hartmann, 8 at once", "6 reals", hartmann6, -3.32236801141551, at_once=8, for_cma_es=True),
     Function("Families, 8 at once", "conditional, 8", families, 0.0, at_once=8),
+)
+MULTIMODAL = (
+    Function("Rastrigin, 5", "5 reals", rastrigin5, 0.0),
+    Function("Ackley, 10", "10 reals", ackley10, 0.0),
+    Function("Schwefel, 5", "5 reals", schwefel5, 0.0),
+)
+MIXED = (
+    Function("Ackley of choices", "3 reals, 5 choices", ackley_categorical, 0.0),
+    Function("Network", "2 logs, int log, int, step, 2 choices", network, 0.0),
+    Function("Rastrigin of kinds", "3 reals, 2 ints, 2 choices", rastrigin_of_kinds, 0.0),
+    Function("Rosenbrock of kinds", "4 reals, 2 choices", rosenbrock_of_kinds, 0.0),
+    Function("Ellipsoid of kinds", "3 reals, 3 ints, 3 choices", ellipsoid_of_kinds, 0.0),
 )

@@ -3,8 +3,19 @@
 import importlib.metadata
 import os
 import platform
+import sys
+import time
+from collections.abc import Callable, Iterable
 
 PACKAGES = ("tuning-operator", "optuna", "sqlalchemy", "psycopg2-binary")
+
+
+def run(parts: Iterable[Callable[[], object]]) -> None:
+    """One after another; how long each took is told beside what it prints."""
+    for part in parts:
+        began = time.monotonic()
+        part()
+        print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
 
 
 def describe() -> str:

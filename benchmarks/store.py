@@ -30,15 +30,17 @@ from optuna.trial import TrialState
 from sqlalchemy import create_engine, make_url
 
 from tuning_store import rounds, schema
-from tuning_store.postgres.frozen import children
-from tuning_store.progress import read as read_progress
-from tuning_store.storage import open_store
+from tuning_store.postgres.progress import PostgresReadings
+from tuning_store.postgres.rows import children
+from tuning_store.postgres.storage import PostgresStorage
+from tuning_store.store import open_store
 from tuning_store.urls import driver_url
-from tuning_store.values import Claimed
+from tuning_store.values import ClaimedTrial, Owner
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.api.strategy import Phase, Sampler
 from tuning_study.manifest import read_spec
 from tuning_study.round import resolve
-from tuning_study.spec import Phase, Sampler, TuningStudySpec
-from tuning_study.strategy import Samplers
+from tuning_study.search.strategy import Samplers
 
 PARAMETERS = 5
 REPORTS = 5
@@ -124,7 +126,7 @@ def spec_of(case: Case) -> TuningStudySpec:
         {
             "metrics": [{"name": "loss", "direction": "Minimize"}],
             "parameters": [{"name": f"x{i}", "type": "Float", "min": -1, "max": 1} for i in range(PARAMETERS)],
-            "objective": {"python": {"function": "bench:objective"}},
+            "objective": {"python": {"function": "context:objective"}},
             "strategy": {"sampler": {"type": case.sampler}},
             "budget": {"trials": 1_000_000},
         }
@@ -135,7 +137,7 @@ def start(url: str, study: str, case: Case) -> None:
     """A round, with a history that both storages read from the same tables."""
     resolved = resolve(spec_of(case), name=study, namespace="bench", uid="u", number=1, versions={})
     store = open_store(url)
-    rounds.start(store, resolved, digest="", budget=resolved.spec.budget, keeper=rounds.Ownership("bench"), points=[])
+    rounds.start(store, resolved, digest="", budget=resolved.spec.budget, owner=Owner("bench"), points=[])
     draw = random.Random(0)
     loaded = store.load_study(resolved.study)
     for _ in range(case.history):
@@ -157,7 +159,7 @@ Work = Callable[[str, str, Case], Callable[[], None]]
 def rate(url: str, study: str, case: Case, work: Work, workers: int, seconds: float) -> float:
     """Trials a second, counted from a second after all workers began."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tuning_store.storage", "tuning_study.strategy", "optuna"])
+    context.set_forkserver_preload(["tuning_store.store", "tuning_study.search.strategy", "optuna"])
     ready, counts = context.Barrier(workers), context.Queue()
     processes = [
         context.Process(target=run, args=(url, study, case, work, ready, counts, seconds)) for _ in range(workers)
@@ -214,8 +216,8 @@ def work_on_ours(url: str, study: str, case: Case) -> Callable[[], None]:
     samplers, phase = Samplers(spec_of(case), 0), Phase(name="only", trials=1, sampler=Sampler(type=case.sampler))
 
     def one_more() -> None:
-        claimed = store.claim(loaded._study_id)
-        assert isinstance(claimed, Claimed)
+        claimed = store.claims.claim(loaded._study_id)
+        assert isinstance(claimed, ClaimedTrial)
         loaded.sampler = samplers.for_trial(phase, random.getrandbits(31))
         loaded._thread_local.cached_all_trials = None
         trial = optuna.Trial(loaded, claimed.trial_id)
@@ -238,8 +240,8 @@ def show_limit(url: str, workers: int, seconds: float) -> None:
     said = json.dumps(children(params=drawn, values=[0.5]))
     script = f"""
 SELECT study_id AS study FROM tuning_rounds WHERE study_name = 'bench/pgbench/u/r1' \\gset
-SELECT trial FROM tuning_claim(:study, 'w-' || :client_id, 3, 'failure', false) \\gset
-SELECT outcome FROM tuning_finish(:trial, 'w-' || :client_id, 'COMPLETE', '{said}', false) \\gset
+SELECT trial FROM tuning_claim_v1(:study, 'w-' || :client_id, 3, 'failure', false) \\gset
+SELECT outcome FROM tuning_finish_v1(:trial, 'w-' || :client_id, 'COMPLETE', '{said}', false) \\gset
 """
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(script)
@@ -285,8 +287,8 @@ def load(url: str, study: str, told: Queue[tuple[float, float, float]]) -> None:
     loaded.sampler = Samplers(spec_of(Case("TPE")), 0).for_trial(
         Phase(name="only", trials=1, sampler=Sampler(type="TPE")), 1
     )
-    claimed = store.claim(loaded._study_id)
-    assert isinstance(claimed, Claimed)
+    claimed = store.claims.claim(loaded._study_id)
+    assert isinstance(claimed, ClaimedTrial)
     trial = optuna.Trial(loaded, claimed.trial_id)
     for i in range(20):
         trial.suggest_float(f"x{i}", -1, 1)
@@ -301,7 +303,7 @@ def show_progress(url: str) -> None:
     seconds = []
     for _ in range(10):
         began = time.monotonic()
-        standing = read_progress(engine)
+        standing = PostgresReadings(engine).progress()
         seconds.append(time.monotonic() - began)
     engine.dispose()
     trials = sum(found.counts.complete for found in standing.values())
@@ -318,13 +320,16 @@ def fill(url: str, prefix: str, *, studies: int, trials: int, parameters: int) -
         resolve(spec_of(case), name=f"{prefix}-{index}", namespace="bench", uid="u", number=1, versions={})
         for index in range(studies)
     ]
-    keeper = rounds.Ownership("bench")
-    ids = [rounds.start(store, one, digest="", budget=one.spec.budget, keeper=keeper, points=[]) for one in resolved]
+    keeper = Owner("bench")
+    ids = [rounds.start(store, one, digest="", budget=one.spec.budget, owner=keeper, points=[]) for one in resolved]
     text = optuna.distributions.distribution_to_json(FloatDistribution(-1, 1))
-    with store.engine.begin() as connection:
+    assert isinstance(store.storage, PostgresStorage)
+    with store.storage.engine.begin() as connection:
         connection.exec_driver_sql("DROP TRIGGER tuning_tally_insert ON trials")
         connection.exec_driver_sql("DROP TRIGGER tuning_tally_update ON trials")
         connection.exec_driver_sql("TRUNCATE tuning_shares")
+        # The migration that makes the triggers is carried out again below, and counts what is there by then.
+        connection.exec_driver_sql("DELETE FROM tuning_migrations WHERE number = 1")
         connection.exec_driver_sql(
             "INSERT INTO trials (study_id, number, state, datetime_start, datetime_complete) "
             "SELECT study, number, 'COMPLETE', timezone('utc', now()), timezone('utc', now()) "
@@ -348,7 +353,7 @@ def fill(url: str, prefix: str, *, studies: int, trials: int, parameters: int) -
             (text, parameters - 1, ids),
         )
     schema.create(url)
-    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with store.storage.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
     store.close()
     return [f"{one.name}/{one.uid}/r1" for one in resolved]

@@ -4,15 +4,19 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tuning_operator.observed import JobView, Observed, PodView, Study
-from tuning_store.progress import Progress
-from tuning_study.budget import Counts, Limits
-from tuning_study.digest import spec_digest
-from tuning_study.results import Candidate
-from tuning_study.round import ResolvedRound, resolve
-from tuning_study.spec import Metric, Parameter, TuningStudySpec
-from tuning_study.status import Round as RoundStatus
-from tuning_study.status import StorageStatus, TuningStudyStatus
+from tuning_kube import names
+from tuning_operator.executors.view import WorkersView, WorkerView
+from tuning_operator.executors.worker_job.view import worker_view
+from tuning_operator.observe.observation import Observation, Study
+from tuning_store.values import Progress
+from tuning_study.api.metrics import Metric
+from tuning_study.api.parameters import Parameter
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.api.status import Round as RoundStatus
+from tuning_study.api.status import StorageStatus, TuningStudyStatus
+from tuning_study.budget import Counts, RoundLimits
+from tuning_study.results.candidates import Candidate
+from tuning_study.round import ResolvedRound, resolve, spec_digest
 
 Object = dict[str, Any]
 
@@ -87,10 +91,10 @@ def make_round(name: str = "digits", *, namespace: str = "team", number: int = 1
 def make_progress(
     spec: TuningStudySpec,
     *,
-    shares: Mapping[str, Counts] | None = None,
+    counts_by_worker: Mapping[str, Counts] | None = None,
     digest: str | None = None,
     detail: str | None = None,
-    limits: Limits | None = None,
+    limits: RoundLimits | None = None,
     duration: float | None = None,
     study: str = "team/digits/uid-1/r1",
     **counts: int,
@@ -103,12 +107,12 @@ def make_progress(
         owner="cluster",
         digest=spec_digest(spec) if digest is None else digest,
         counts=Counts(**counts),
-        limits=limits or Limits(budget.trials, budget.failed_trials),
+        limits=limits or RoundLimits(budget.trials, budget.failed_trials),
         duration=duration if budget.duration is None else budget.duration.total_seconds(),
         detail=detail,
         retain=False,
         started_at=NOW.replace(tzinfo=None),
-        shares=shares or {},
+        counts_by_worker=counts_by_worker or {},
     )
 
 
@@ -117,14 +121,14 @@ def make_status(round: int = 1, state: str = "Running", **fields: Any) -> Tuning
     name = f"team/digits/uid-1/r{round}"
     return TuningStudyStatus(
         round=round,
-        state=state,  # type: ignore[arg-type]
-        rounds=[RoundStatus(round=round, start_time=NOW, reason="Created", study=name)],
+        state=state,
+        rounds=[RoundStatus(round=round, start_time=NOW, trigger="Created", study=name)],
         storage=StorageStatus(study=name),
         start_time=NOW,
     ).model_copy(update=fields)
 
 
-def make_observed(
+def make_observation(
     spec: TuningStudySpec | None = None,
     *,
     status: TuningStudyStatus | None = None,
@@ -132,12 +136,12 @@ def make_observed(
     request: str | None = None,
     generation: int = 1,
     progress: Progress | None = None,
-    job: JobView | None = None,
-    pods: Sequence[PodView] | None = None,
+    workers: WorkersView | None = None,
+    each: Sequence[WorkerView] | None = None,
     **more: Any,
-) -> Observed:
+) -> Observation:
     """A study at one moment: without `problems` it has a spec, without `progress` no round was started."""
-    return Observed(
+    return Observation(
         now=more.pop("now", NOW),
         study=Study(
             namespace="team",
@@ -150,7 +154,43 @@ def make_observed(
             retune_request=request,
         ),
         progress=progress,
-        job=job,
-        pods=pods,
+        workers=workers,
+        each=each,
         **more,
     )
+
+
+def make_pod(
+    name: str = "w-0",
+    *,
+    ended: bool = True,
+    exit_code: int | None = None,
+    reason: str = "",
+    message: str = "",
+    evicted: str = "",
+    waits_for: str = "",
+    disrupted: bool = False,
+    end_by: datetime | None = None,
+) -> Object:
+    """A worker's pod that has ended, runs, or `waits_for` something.
+
+    `evicted` is why its node evicted it, `end_by` when it is deleted.
+    """
+    ending = {"terminated": {"exitCode": exit_code, "reason": reason, "message": message}}
+    waiting: Object = {"waiting": {"reason": waits_for}}
+    state: Object = waiting if waits_for else ending if exit_code is not None else {"running": {}} if not ended else {}
+    status: Object = {
+        "phase": "Pending" if waits_for else "Failed" if ended else "Running",
+        "containerStatuses": [{"name": "worker", "state": state}],
+        "conditions": [{"type": "DisruptionTarget", "status": "True"}] if disrupted else [],
+        "reason": "Evicted" if evicted else reason,
+        "message": evicted or message,
+    }
+    labels = {names.STUDY_LABEL: "digits", names.ROUND_LABEL: "1", names.ROLE_LABEL: names.WORKER_ROLE}
+    metadata = {"name": name, "uid": f"uid of {name}", "labels": labels}
+    return {"metadata": metadata | ({"deletionTimestamp": end_by.isoformat()} if end_by else {}), "status": status}
+
+
+def make_worker(name: str = "w-0", **pod: Any) -> WorkerView:
+    """The worker in `make_pod(name, **pod)`."""
+    return worker_view(make_pod(name, **pod))

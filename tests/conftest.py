@@ -14,7 +14,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from integration.harness import ControlPlane, Kube
 
-settings.register_profile("shared", deadline=None)  # on a busy machine time says nothing of the code
+# On a busy machine time says nothing of the code. What decides on a landing tries the same inputs each time; a person's
+# runs try new ones.
+settings.register_profile("shared", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("shared")
 
 
@@ -26,12 +28,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         with capture.global_and_fixture_disabled():
             print(f"\n{line}", flush=True)
 
-    needed = any("control_plane" in getattr(item, "fixturenames", ()) for item in session.items)
-    if needed and not session.config.option.collectonly:
-        from integration.harness import locate
+    needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if "control_plane" in needed and not session.config.option.collectonly:
+        from integration.harness.binaries import kueue, locate
 
         with contextlib.suppress(RuntimeError):  # the fixture meets it again, and reports it
             locate(say)
+            if "kueue" in needed:
+                kueue(say)
 
 
 @pytest.fixture(scope="session")

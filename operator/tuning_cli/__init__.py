@@ -1,1 +1,1 @@
-"""The `tuning` command: studies on this machine and on a cluster, and reports of both."""
+"""The `tuning` command: arguments in, text out. What it does is in tuning_client."""

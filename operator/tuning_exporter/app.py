@@ -1,112 +1,142 @@
-"""The exporter's HTTP: /metrics for Prometheus, /alerts for Alertmanager, and the probes."""
+"""The exporter's HTTP: /metrics for Prometheus, /alerts for Alertmanager, /observations for programs, and probes."""
 
-import hmac
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import gc
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Metric, generate_latest
-from prometheus_client.registry import Collector
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
+from sqlalchemy import Engine
 
-from tuning_exporter.alerts import RetuneRequest, Webhook, requests
-from tuning_exporter.families import families
-from tuning_exporter.scenes import Scenes
-from tuning_operator.cluster import Cluster
-from tuning_operator.exceptions import ClusterError, Conflict, NotFound
-from tuning_operator.names import RETUNE_ANNOTATION
-from tuning_operator.retune import parse_request
+from tuning_exporter import metrics
+from tuning_exporter.authentication import with_token
+from tuning_exporter.families.study import Snapshot, families, series_dropped
+from tuning_exporter.inbox.alerts import Webhook, sightings, sort_out
+from tuning_exporter.inbox.observations import NotObservations, Push, pushed, read_pushes
+from tuning_exporter.snapshot import SnapshotReader
+from tuning_exporter.studies import StudyIndex
+from tuning_exporter.text import text_of
+from tuning_kube.client import Cluster
+from tuning_kube.errors import ClusterError, NotFound
+from tuning_store.exceptions import StoreError
+from tuning_store.features import read_references
+from tuning_store.production import note_alerts
+from tuning_store.pushed import Pushed, keep_pushed
+from tuning_study.production.features import Reference
 
 log = structlog.get_logger()
 
-_LARGEST_BODY = 1024 * 1024
-_alerts = Counter("tuning_alerts", "Alerts received, by what became of them.", ["outcome"])
+_MAX_BODY = 16 * 1024 * 1024  # bytes: MAX_ALERTS, each of 3 kB
+_MOST_TOLD = 100  # sentences in an answer
 
 
-def build_app(cluster: Cluster, scenes: Scenes, token: str) -> web.Application:
-    app = web.Application(client_max_size=_LARGEST_BODY)
-    api = _Api(cluster, scenes)
+def build_app(
+    cluster: Cluster, snapshots: SnapshotReader, studies: StudyIndex, store: Engine, token: Callable[[], str]
+) -> web.Application:
+    """`store` is the administrator's; `token` is asked at each call for what the caller must give."""
+    app = web.Application(client_max_size=_MAX_BODY)
+    api = _Api(cluster, snapshots, studies, store)
     app.router.add_get("/metrics", api.metrics)
     app.router.add_get("/healthz", api.alive)
     app.router.add_get("/readyz", api.alive)
-    app.router.add_post("/alerts", _with_token(token, api.alerts))
+    app.router.add_post("/alerts", with_token(token, api.alerts))
+    app.router.add_post("/observations", with_token(token, api.observations))
     return app
 
 
 class _Api:
-    def __init__(self, cluster: Cluster, scenes: Scenes) -> None:
-        self._cluster, self._scenes = cluster, scenes
+    def __init__(self, cluster: Cluster, snapshots: SnapshotReader, studies: StudyIndex, store: Engine) -> None:
+        self._cluster, self._snapshots, self._studies, self._store = cluster, snapshots, studies, store
 
     async def alive(self, _: web.Request) -> web.Response:
         return web.Response(text="ok")
 
     async def metrics(self, _: web.Request) -> web.Response:
-        registry = CollectorRegistry()
-        scene = await self._scenes.current()
-        registry.register(_Told(list(families(scene))))
-        body = generate_latest() + generate_latest(registry)
+        body = exposition(await self._snapshots.current())
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def alerts(self, request: web.Request) -> web.Response:
-        """2xx only when every request is stored on its study; else Alertmanager delivers again."""
+        """2xx only when everything is stored; else Alertmanager delivers again."""
         try:
             webhook = Webhook.model_validate_json(await request.read())
         except ValidationError as error:
             problems = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:5]]
-            return web.json_response({"error": "not an Alertmanager webhook", "problems": problems}, status=400)
-        wanted, ignored = requests(webhook)
-        _alerts.labels("ignored").inc(len(ignored))
-        stored: list[str] = []
-        for one in wanted:
+            return _refusal(400, "not an Alertmanager webhook", problems)
+        found = sort_out(webhook)
+        try:
+            uids = await self._studies.uids(found.alerts.keys())
+            seen = sightings(found, uids, datetime.now(UTC))
+            if seen:
+                await asyncio.to_thread(note_alerts, self._store, await self._snapshots.owner(), seen)
+        except (ClusterError, StoreError) as error:
+            metrics.received_alerts({"retried": sum(map(len, found.alerts.values()))})
+            log.warning("alerts are not stored", error=str(error))
+            return web.json_response({"error": f"not stored: {error}"}, status=503)
+        unknown = [study for study in found.alerts if study not in uids]
+        outcomes = {
+            "stored": len(seen),
+            "unknown_study": sum(len(found.alerts[study]) for study in unknown),
+            "ignored": len(found.ignored),
+            "malformed": len(found.malformed),
+            "truncated": webhook.truncated_alerts,
+        }
+        metrics.received_alerts(outcomes)
+        strangers = [f"{'/'.join(study)}: there is no such study" for study in unknown]
+        ignored = [*found.malformed, *found.ignored, *strangers]
+        stored = sorted("/".join(study) for study in uids)
+        return web.json_response({"stored": stored, "ignored": ignored[:_MOST_TOLD], "alerts": outcomes})
+
+    async def observations(self, request: web.Request) -> web.Response:
+        """Everything that a body tells is stored, or nothing of it."""
+        try:
+            pushes = read_pushes(await request.read())
+        except NotObservations as error:
+            return _refusal(400, "not observations", error.problems)
+        try:
+            found, problems = await self._read(pushes, datetime.now(UTC))
+            if problems:
+                metrics.received_observations("Refused", len(problems))
+                return _refusal(422, "not stored", problems)
+            if found:
+                await asyncio.to_thread(keep_pushed, self._store, found)
+        except (ClusterError, StoreError) as error:
+            return _refusal(503, f"not stored: {error}", [])
+        stored = sum(len(told.readings) + len(told.references) + len(told.counts) for told in found)
+        metrics.received_observations("Pushed", stored)
+        return web.json_response({"stored": stored})
+
+    async def _read(self, pushes: Sequence[Push], now: datetime) -> tuple[list[Pushed], list[str]]:
+        """What is to be stored, and what is wrong. Raises ClusterError and StoreError."""
+        found: list[Pushed] = []
+        problems: list[str] = []
+        for push in pushes:
+            place = f"{push.namespace}/{push.study}"
             try:
-                await self._store(one)
-                stored.append(f"{one.namespace}/{one.study}")
+                study = await self._cluster.read_study(push.namespace, push.study)
             except NotFound:
-                _alerts.labels("unknown_study").inc()
-                ignored.append(f"{one.namespace}/{one.study}: there is no such study")
-            except ClusterError as error:
-                _alerts.labels("retried").inc()
-                log.warning("the request is not stored", study=one.study, error=str(error))
-                return web.json_response({"error": f"not stored: {error}", "stored": stored}, status=503)
-        _alerts.labels("stored").inc(len(stored))
-        return web.json_response({"stored": stored, "ignored": ignored})
-
-    async def _store(self, wanted: RetuneRequest) -> None:
-        study = await self._cluster.read_study(wanted.namespace, wanted.study)
-        version = study["metadata"]["resourceVersion"]
-        value = wanted.annotation(datetime.now(UTC).isoformat())
-        if _unanswered(study):
-            raise Conflict("another request waits for its answer", 409)
-        await self._cluster.annotate_study(wanted.namespace, wanted.study, RETUNE_ANNOTATION, value, version)
-        log.info("asked for a round", namespace=wanted.namespace, study=wanted.study, reason=wanted.reason)
+                problems.append(f"{place}: there is no such study")
+                continue
+            known: Mapping[str, Reference] = {}
+            if push.features:
+                known = await asyncio.to_thread(read_references, self._store, study["metadata"]["uid"])
+            told, wrong = pushed(push, study, await self._snapshots.owner(), known, now)
+            found.append(told)
+            problems += [f"{place}: {problem}" for problem in wrong]
+        return found, problems
 
 
-class _Told(Collector):
-    """A collector of families that are there already."""
-
-    def __init__(self, told: list[Metric]) -> None:
-        self._told = told
-
-    def collect(self) -> list[Metric]:
-        return self._told
-
-
-def _with_token(
-    token: str, handler: Callable[[web.Request], Awaitable[web.Response]]
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def guarded(request: web.Request) -> web.Response:
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
-            return web.json_response({"error": "give the exporter's token: Authorization: Bearer …"}, status=401)
-        return await handler(request)
-
-    return guarded
+def exposition(snapshot: Snapshot) -> bytes:
+    """What a scrape reads."""
+    metrics.dropped_series(series_dropped(snapshot))
+    gc.disable()  # it would search all the samples for cycles, again and again, and there are none: half of the time
+    try:
+        return generate_latest(metrics.REGISTRY) + text_of(families(snapshot))
+    finally:
+        gc.enable()
 
 
-def _unanswered(study: Mapping[str, Any]) -> bool:
-    """Whether the operator has not yet read the request that stands on the study."""
-    value = study["metadata"].get("annotations", {}).get(RETUNE_ANNOTATION)
-    answered = ((study.get("status") or {}).get("retune") or {}).get("lastRequest")
-    return value is not None and parse_request(value).digest != answered
+def _refusal(status: int, error: str, problems: Sequence[str]) -> web.Response:
+    return web.json_response({"error": error, "problems": list(problems[:_MOST_TOLD])}, status=status)

@@ -1,52 +1,5 @@
-"""Everything tuning_operator raises.
-
-OperatorError
-├── InvalidSettings     the environment lacks something
-├── ClusterError        the API server refused, with its status code
-│   ├── NotFound
-│   ├── Conflict
-│   ├── Forbidden
-│   ├── Invalid         what was asked for makes no sense to it
-│   └── Unavailable     no answer, or one that asks to come back later
-└── SecretUnusable      the Secret with a store's URL cannot be read or lacks its key
-"""
+"""What tuning_operator raises besides the errors of tuning_kube and tuning_store."""
 
 
-class OperatorError(Exception):
-    """Base of this package's errors."""
-
-
-class InvalidSettings(OperatorError):
-    """The environment lacks something, or holds something unreadable."""
-
-
-class ClusterError(OperatorError):
-    """The API server refused. `status` is its HTTP status, 0 without an answer."""
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class NotFound(ClusterError):
-    """404"""
-
-
-class Conflict(ClusterError):
-    """409"""
-
-
-class Forbidden(ClusterError):
-    """403"""
-
-
-class Invalid(ClusterError):
-    """400, 422 or 500: will not be taken, however often it is asked for."""
-
-
-class Unavailable(ClusterError):
-    """No answer, 429 or above 500: passes by itself."""
-
-
-class SecretUnusable(OperatorError):
-    """The text says what to do about the Secret."""
+class SecretUnusable(Exception):
+    """The Secret with a store's URL cannot be read or lacks its key; the text says what to do about it."""

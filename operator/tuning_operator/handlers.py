@@ -10,23 +10,24 @@ from typing import Any
 
 import kopf
 
-from tuning_operator import names
+from tuning_kube import names
 from tuning_operator.loops import Loops
-from tuning_study.spec import GROUP, PLURAL, VERSION
+from tuning_study.api.resource import GROUP, PLURAL, VERSION
 
 _REQUEST_TIMEOUT = 30.0  # seconds
-_SILENCE = 40.0  # seconds without an event until a watch is opened anew: some networks drop a connection untold
+_SILENCE = 40.0  # seconds without an event until a watch is opened anew: some networks drop a connection without a FIN
 _OF_A_JOB = ("namespace", "name", "uid", "resourceVersion", "labels", "deletionTimestamp")
+_ANNOTATIONS = (names.WORKERS_ANNOTATION, names.REPLICAS_ANNOTATION, names.SUSPENDED_ANNOTATION)
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_PAGE = 100  # objects of the first list: as such they are many times as large as they were sent
+_PAGE = 100  # objects in one answer of the first list: parsed, they take many times the memory of their JSON
 _BACKOFFS = (1, 1, 2, 3, 5, *[8] * 100)  # seconds; kopf's own grow to 21, and end with the operator after 54
 
 
 async def watch(loops: Loops, identity: str, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
-    """Watch studies and their Jobs until `stop` is set."""
+    """Watch studies and their Jobs until `stop` is set; in `namespaces`, which then must serve studies already."""
     await kopf.operator(
         registry=_registry(loops, clusterwide=not namespaces),
-        settings=_settings(),
+        settings=_settings(clusterwide=not namespaces),
         identity=identity,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         standalone=True,
         clusterwide=not namespaces,
@@ -46,7 +47,7 @@ def _registry(loops: Loops, clusterwide: bool) -> kopf.OperatorRegistry:
     async def job_seen(type: str | None, body: kopf.Body, **_: Any) -> None:
         metadata, spec, status = body["metadata"], body["spec"], body.get("status", {})
         annotations = metadata.get("annotations") or {}
-        ours = {key: annotations[key] for key in (names.WORKERS_ANNOTATION,) if key in annotations}
+        ours = {key: annotations[key] for key in _ANNOTATIONS if key in annotations}
         job = {
             "metadata": {key: metadata[key] for key in _OF_A_JOB if key in metadata} | {"annotations": ours},
             "spec": {"parallelism": spec.get("parallelism", 0), "suspend": spec.get("suspend", False)},
@@ -67,8 +68,10 @@ def _registry(loops: Loops, clusterwide: bool) -> kopf.OperatorRegistry:
     return registry
 
 
-def _settings() -> kopf.OperatorSettings:
+def _settings(clusterwide: bool) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
+    # Else kopf looks for namespaces and kinds that come and go, and waits for ever for rights that it then lacks.
+    settings.scanning.disabled = not clusterwide
     settings.peering.standalone = True  # peering is no leader election; the Lease is
     settings.posting.enabled = False
     settings.networking.request_timeout = _REQUEST_TIMEOUT
@@ -99,8 +102,8 @@ class _NoDiffs(kopf.DiffBaseStorage):
 def _plain(body: kopf.Body) -> dict[str, Any]:
     """The body as it is now; kopf's own is a view that changes with the next event.
 
-    Without the field managers and what kubectl applied: nobody reads them, and of a thousand studies they are most of
-    the memory.
+    The field managers and what kubectl applied are left out: nobody reads them, and with a thousand studies they would
+    take most of the memory.
     """
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
     if _LAST_APPLIED in metadata.get("annotations", ()):

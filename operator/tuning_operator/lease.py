@@ -1,5 +1,6 @@
 """Leader election: of several replicas one reconciles, the one that holds the Lease."""
 
+from collections.abc import Awaitable
 from contextlib import suppress
 
 import aiohttp
@@ -54,8 +55,8 @@ class PatientLease(LeaseLock):
         return True
 
 
-async def _tried(attempt: object) -> bool:
+async def _tried(attempt: Awaitable[object]) -> bool:
     try:
-        return bool(await attempt)  # type: ignore[misc]
+        return bool(await attempt)
     except (aiohttp.ClientError, TimeoutError, OSError):
         return False

@@ -1,10 +1,13 @@
-"""A loop for each study: woken by what the watches see, by its own clock, and never two looks at once."""
+"""A loop for each study, woken by what the watches see and by its own clock: at most one reconcile per study at a time.
+
+Called by the kopf handlers with what they were told; calls the reconciler while this replica leads.
+"""
 
 import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -13,10 +16,10 @@ from typing import Any
 
 import structlog
 
-from tuning_operator import metrics, names
-from tuning_operator.exceptions import ClusterError, Conflict, NotFound, Unavailable
-from tuning_operator.observe import Memory
-from tuning_operator.reconcile import Reconciler
+from tuning_kube import names
+from tuning_kube.errors import ClusterError, Conflict, NotFound, Unavailable
+from tuning_operator import metrics
+from tuning_operator.reconcile import Memory, Reconciler
 
 log = structlog.get_logger()
 
@@ -61,6 +64,7 @@ class Loops:
 
     def lead(self, reconciler: Reconciler) -> None:
         self._reconciler = reconciler
+        reconciler.take_over(self._studies.values())
         for key, body in self._studies.items():
             self._start(key, body)
 
@@ -101,6 +105,12 @@ class Loops:
             if ends and key[0] == name:
                 loop.wake.set()
 
+    def wake(self, uids: Collection[str]) -> None:
+        """Look at these studies now: something was told of them."""
+        for loop in self._loops.values():
+            if loop.uid in uids:
+                loop.wake.set()
+
     def _start(self, key: Key, body: Mapping[str, Any]) -> None:
         uid = body["metadata"]["uid"]
         loop = self._loops.get(key)
@@ -119,6 +129,8 @@ class Loops:
         loop = self._loops.pop(key, None)
         if loop is not None and loop.task is not None:
             loop.task.cancel()
+        if loop is not None and self._reconciler is not None:
+            self._reconciler.forget(loop.uid)
 
     async def _run(self, key: Key, loop: _Loop) -> None:
         failures = 0

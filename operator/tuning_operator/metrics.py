@@ -14,6 +14,9 @@ _retunes = Counter("tuning_retunes", "Rounds that were asked for and started.", 
 _suppressed = Counter(
     "tuning_retunes_suppressed", "Requests for a round that started none.", ["namespace", "study", "reason"]
 )
+_observations = Counter(
+    "tuning_observations", "Queries of Prometheus for the model in production, by what came of them.", ["outcome"]
+)
 _writes = Counter("tuning_api_writes", "Requests of the operator that changed something in the API server.")
 
 
@@ -39,6 +42,10 @@ def retuned(namespace: str, study: str, trigger: str) -> None:
 
 def suppressed(namespace: str, study: str, reason: str) -> None:
     _suppressed.labels(namespace, study, reason).inc()
+
+
+def asked_prometheus(outcome: str) -> None:
+    _observations.labels(outcome).inc()
 
 
 def wrote() -> None:

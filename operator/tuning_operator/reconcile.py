@@ -1,51 +1,74 @@
-"""One look at a study: observe, plan, act, tell the Events, and one status write at most."""
+"""One look at a study: provision, observe, plan, execute, publish. Called by the study's loop, one look at a time."""
 
-import random
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
-from tuning_operator import conditions as why
-from tuning_operator import metrics, names
-from tuning_operator.act import Actor
-from tuning_operator.actions import Note
-from tuning_operator.cluster import Cluster
-from tuning_operator.exceptions import Forbidden, Invalid, SecretUnusable
-from tuning_operator.observe import Memory, Observer, read_study, store_problem, version
-from tuning_operator.observed import Observed, Study
-from tuning_operator.plan import Plan, plan, refused
-from tuning_operator.retune import parse_request
+from tuning_kube import names
+from tuning_kube.client import Cluster
+from tuning_kube.errors import ClusterError, Forbidden, Invalid
+from tuning_operator import metrics, reasons
+from tuning_operator.exceptions import SecretUnusable
+from tuning_operator.execute import Executor
+from tuning_operator.observe.evidence import EvidenceCache
+from tuning_operator.observe.observation import Observation, StoreProblem, Study
+from tuning_operator.observe.observer import ObservationCaches, Observer
+from tuning_operator.own_writes import OwnWrites
+from tuning_operator.plan.actions import StudyEvent
+from tuning_operator.plan.decide import cannot_start, plan, refused
+from tuning_operator.plan.draft import Plan
+from tuning_operator.provision import Provisioner, store_problem
+from tuning_operator.publish import StatusWriter, is_worth_a_write, publish_events, write_status
+from tuning_operator.round_gate import RoundGate
 from tuning_operator.settings import Settings
-from tuning_operator.stores import Stores
-from tuning_store.exceptions import StoreError
-from tuning_study.status import TuningStudyStatus
+from tuning_operator.stores import Location, Stores
+from tuning_store.exceptions import AuthenticationRefused, StoreError, UnknownEarlierStudy
+from tuning_study.api.status import TuningStudyStatus, read_status
 from tuning_study.text import truncate
 
 log = structlog.get_logger()
 
-# What changes with every trial is written rarely: more often while the study is young.
-_QUIET: dict[str, Any] = {
-    "trials": {"complete", "pruned", "failed", "running", "waiting", "summary"},
-    "workers": {"active", "ready", "failed"},
-    "best": True,
-    "pareto": True,
-    "phase": True,
-}
-_UNREAD = TuningStudyStatus()
 _AFTER_ACTIONS = timedelta(seconds=0.2)
-_AT_REST = {"Suspended", "Complete", "Failed"}  # few changes are left, and the last of each must show
-_MIN_PAUSE, _MAX_PAUSE, _SHARE_OF_AGE = timedelta(seconds=5), timedelta(seconds=60), 0.2
+
+
+@dataclass
+class Memory:
+    """What is kept of one study between two looks, by owner; an operator that takes over begins with none of it."""
+
+    own: OwnWrites = field(default_factory=OwnWrites)
+    caches: ObservationCaches = field(default_factory=ObservationCaches)
+    writer: StatusWriter = field(default_factory=StatusWriter)
 
 
 class Reconciler:
-    def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
-        self._settings, self._cluster = settings, cluster
-        self._observer = Observer(cluster, stores)
-        self._actor = Actor(settings, cluster, stores)
+    def __init__(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        stores: Stores,
+        provisioner: Provisioner,
+        evidence: EvidenceCache,
+    ) -> None:
+        self._settings, self._cluster, self._provisioner, self._evidence = settings, cluster, provisioner, evidence
+        self._gate = RoundGate(settings.max_running_rounds)
+        self._observer = Observer(cluster, stores, evidence)
+        self._executor = Executor(settings, cluster, stores)
+
+    def take_over(self, bodies: Iterable[Mapping[str, Any]]) -> None:
+        """All studies as the watch shows them, before the first is looked at: their rounds may run already."""
+        for body in bodies:
+            with suppress(Exception):  # a status that cannot be read is told by its study's own look
+                self._gate.note(body["metadata"]["uid"], read_status(body.get("status") or {}))
+
+    def forget(self, uid: str) -> None:
+        """The study is gone."""
+        self._gate.forget(uid)
+        self._evidence.forget(uid)
 
     async def reconcile(
         self,
@@ -55,63 +78,77 @@ class Reconciler:
         *,
         namespace_ends: bool = False,
     ) -> timedelta:
-        """Bring one study a step further. Returns when to look again if nothing happens."""
-        study = read_study(body, memory.study)
-        memory.study = replace(study, status=_UNREAD)  # its spec is what costs time to read again
-        if memory.status is not None and study.version < memory.version:  # the watch lags behind what we wrote
-            study = replace(study, status=memory.status, version=memory.version)
-        else:
-            memory.status = None
-        job = _newer(jobs.get(names.round_name(study.name, max(1, study.status.round))), memory.job)
-        if job is not memory.job:
-            memory.job = None
-        if memory.written_at is None and study.status.start_time is not None:
-            memory.written_at = _written_before(study.status.start_time, datetime.now(UTC))
-        due = _progress_is_due(study.status, memory)
-        observed, location = await self._observer.observe(study, job, memory, results=due)
-        observed = replace(observed, namespace_ends=namespace_ends)
-        decided = plan(observed)
-        await self._record(study, [note for note in decided.notes if note.first], observed.now)
-        notes = [note for note in decided.notes if not note.first]
+        """Bring one study a step further. Returns when to look again if nothing happens. Raises ClusterError."""
+        study = memory.own.study(body)
+        job = memory.own.newest_job(jobs.get(names.round_name(study.name, max(1, study.status.round))))
+        memory.writer.take_over(study.status, datetime.now(UTC))
+        due = memory.writer.is_due(study.status, datetime.now(UTC))
+        place = await self._provision(study)
+        observed = await self._observe(study, job, place, memory, results=due)
+        observed = replace(observed, namespace_ends=namespace_ends, room=self._gate.has_room(study.uid))
+        planned = plan(observed)
+        self._gate.note(study.uid, planned.status)
+        decided = await self._execute(planned, observed, place, memory)
+        await self._publish(decided, observed, memory, due)
+        if decided.actions:
+            return _AFTER_ACTIONS
+        episode = decided.status.retune.episode
+        soon = decided.poll or (episode is not None and episode.waits_for == "RoundsLimit")
+        return self._settings.poll if soon else self._settings.resync
+
+    async def _provision(self, study: Study) -> Location | StoreProblem | None:
+        if study.spec is None:
+            return None
+        try:
+            return await self._provisioner.provision(study.namespace, study.spec.storage)
+        except (StoreError, SecretUnusable, Forbidden) as error:
+            return self._problem(study, error)
+
+    async def _observe(
+        self,
+        study: Study,
+        job: Mapping[str, Any] | None,
+        place: Location | StoreProblem | None,
+        memory: Memory,
+        *,
+        results: bool,
+    ) -> Observation:
+        observe, acted_at = self._observer.observe, memory.own.acted_at
+        try:
+            return await observe(study, job, place, memory.caches, acted_at=acted_at, results=results)
+        except StoreError as error:
+            problem = self._problem(study, error)
+            return await observe(study, job, problem, memory.caches, acted_at=acted_at, results=False)
+
+    def _problem(self, study: Study, error: Exception) -> StoreProblem:
+        if isinstance(error, AuthenticationRefused) and study.spec is not None:
+            self._provisioner.read_again(study.namespace, study.spec.storage)
+        return store_problem(error)
+
+    async def _execute(
+        self, decided: Plan, observed: Observation, place: Location | StoreProblem | None, memory: Memory
+    ) -> Plan:
+        """The plan with the events that its actions brought about, or another where one of them failed."""
+        study = observed.study
+        await publish_events(self._cluster, study, [event for event in decided.events if event.first], observed.now)
+        events = [event for event in decided.events if not event.first]
         try:
             for action in decided.actions:
                 log.info("acting", namespace=study.namespace, study=study.name, action=type(action).__name__)
-                notes += await self._actor.act(action, study, location, memory)
-                memory.acted_at = time.monotonic()
-        except (StoreError, SecretUnusable) as error:
-            decided = plan(replace(observed, store=store_problem(error)))
-            notes = [note for note in decided.notes if not note.first]
-        except (Invalid, Forbidden) as error:
-            decided = refused(observed, decided, str(error))
-            notes += decided.notes
-        await self._tell(study, observed, decided, notes, memory, due)
-        if decided.actions:
-            return _AFTER_ACTIONS
-        return self._settings.poll if decided.poll else self._settings.resync
+                at = place if isinstance(place, Location) else None
+                events += await self._executor.execute(action, study, at, memory.own)
+                memory.own.acted_at = time.monotonic()
+        except (StoreError, SecretUnusable, Invalid, Forbidden) as error:
+            return _replan_after(error, decided, events, observed)
+        return replace(decided, events=tuple(events))
 
-    async def _tell(
-        self, study: Study, observed: Observed, decided: Plan, notes: list[Note], memory: Memory, due: bool
-    ) -> None:
-        """Tell Events, then write the status if something worth a write changed.
-
-        In this order, and with the state before as the Events' cause: whoever is killed in between leaves that state,
-        and the next one says the same Events, which are then the same objects. The other way they would be lost.
-        """
-        await self._record(study, notes, observed.now)
-        before, after = study.status, decided.status
-        if before != after and (due or after.state in _AT_REST or _loud(before) != _loud(after)):
-            memory.version = await self._write(study, after)
-            memory.status, memory.written_at = after, observed.now
+    async def _publish(self, decided: Plan, observed: Observation, memory: Memory, due: bool) -> None:
+        study, before, after = observed.study, observed.study.status, decided.status
+        await publish_events(self._cluster, study, decided.events, observed.now)
+        if is_worth_a_write(before, after, due=due):
+            memory.own.version = await write_status(self._cluster, study, after)
+            memory.own.status, memory.writer.written_at = after, observed.now
             _count_retunes(study, before, after)
-
-    async def _write(self, study: Study, status: TuningStudyStatus) -> int:
-        """The status; where the API server refuses it, one without what trials and programs wrote into it."""
-        try:
-            return await self._cluster.write_status(study.namespace, study.name, status.manifest(), study.version)
-        except Invalid as refused:
-            log.error("the status is refused", namespace=study.namespace, study=study.name, error=str(refused))
-            bare = without_texts(status).manifest()
-            return await self._cluster.write_status(study.namespace, study.name, bare, study.version)
 
     async def tell_failure(self, body: Mapping[str, Any], error: Exception) -> None:
         """Say in a condition that looks at this study fail. Reads as little of it as can be: any part may be why."""
@@ -129,70 +166,30 @@ class Reconciler:
         stalled = {
             "type": "Stalled",
             "status": "True",
-            "reason": why.LOOK_FAILED,
+            "reason": reasons.LOOK_FAILED,
             "message": message,
             "observedGeneration": metadata.get("generation", 0),
             "lastTransitionTime": since or now.isoformat().replace("+00:00", "Z"),
         }
         who = {key: metadata[key] for key in ("namespace", "name", "uid")}
-        await self._cluster.record(who, "Warning", why.LOOK_FAILED, message, now, cause=str(since))
+        await self._cluster.record(who, "Warning", reasons.LOOK_FAILED, message, now, cause=str(since))
         fields = {"conditions": [*others, stalled]}
         await self._cluster.merge_status(who["namespace"], who["name"], fields, metadata["resourceVersion"])
 
-    async def _record(self, study: Study, notes: Sequence[Note], now: datetime) -> None:
-        if not notes:
-            return
-        who = {"namespace": study.namespace, "name": study.name, "uid": study.uid}
-        cause = study.status.model_dump_json(exclude=_QUIET)
-        for note in notes:
-            await self._cluster.record(who, note.kind, note.reason, note.message, now, "" if note.first else cause)
 
-
-def without_texts(status: TuningStudyStatus) -> TuningStudyStatus:
-    """The status with its counts, states and reasons, and no text that came from outside."""
-    message = "the API server refuses the text that belongs here; the operator's log has it"
-    return status.model_copy(
-        update={
-            "best": None,
-            "conditions": [entry.model_copy(update={"message": message}) for entry in status.conditions],
-            "rounds": [entry.model_copy(update={"best": None, "reason": ""}) for entry in status.rounds],
-            "retune": status.retune.model_copy(update={"last_handled": None, "last_taken": None, "reason": None}),
-        }
-    )
-
-
-def _newer(seen: Mapping[str, Any] | None, changed: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The Job as the watch shows it, or as we changed it if the watch lags behind."""
-    if seen is None or changed is None or seen["metadata"]["uid"] != changed["metadata"]["uid"]:
-        return seen
-    return changed if version(seen) < version(changed) else seen
+def _replan_after(error: Exception, decided: Plan, events: list[StudyEvent], observed: Observation) -> Plan:
+    """What to tell when an action failed; the next look tries again whatever was not done."""
+    if isinstance(error, UnknownEarlierStudy):
+        return cannot_start(observed, str(error))
+    if isinstance(error, ClusterError):
+        told = refused(observed, decided, str(error))
+        return replace(told, events=(*events, *told.events))
+    told = plan(replace(observed, store=store_problem(error)))
+    return replace(told, events=tuple(event for event in told.events if not event.first))
 
 
 def _count_retunes(study: Study, before: TuningStudyStatus, after: TuningStudyStatus) -> None:
-    if after.retune.last_request == before.retune.last_request:
-        return
+    if after.round > before.round and after.rounds[-1].is_retuned:
+        metrics.retuned(study.namespace, study.name, after.rounds[-1].began_by)
     if after.retune.suppressed > before.retune.suppressed:
-        metrics.suppressed(study.namespace, study.name, (after.retune.reason or "").partition(":")[0])
-    else:
-        metrics.retuned(study.namespace, study.name, parse_request(study.retune_request or "").trigger)
-
-
-def _loud(status: TuningStudyStatus) -> dict[str, Any]:
-    return status.model_dump(exclude=_QUIET)
-
-
-def _progress_is_due(status: TuningStudyStatus, memory: Memory, now: datetime | None = None) -> bool:
-    """Whether counts alone are worth a write: every fifth of the round's age, between 5 and 60 seconds."""
-    if memory.written_at is None or status.start_time is None:
-        return True
-    moment = now or datetime.now(memory.written_at.tzinfo)
-    return moment - memory.written_at >= _pause(status.start_time, moment)
-
-
-def _written_before(start: datetime, now: datetime) -> datetime:
-    """When an earlier life of the operator may have written the status: so that many are not written all at once."""
-    return now - _pause(start, now) * random.random()
-
-
-def _pause(start: datetime, now: datetime) -> timedelta:
-    return min(max((now - start) * _SHARE_OF_AGE, _MIN_PAUSE), _MAX_PAUSE)
+        metrics.suppressed(study.namespace, study.name, str(after.retune.last_outcome))

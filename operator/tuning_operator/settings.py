@@ -1,14 +1,15 @@
 """What the operator is told by its environment; the chart sets it."""
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
+from typing import Any
 
-from tuning_operator.exceptions import InvalidSettings
-from tuning_store import address
-from tuning_store.exceptions import StoreError
+from tuning_kube import environment
+from tuning_kube.errors import InvalidSettings
+from tuning_operator.executors.worker_job.job import RESTRICTED
 from tuning_store.tenants import CONNECTIONS
 
 
@@ -19,6 +20,8 @@ class Settings:
     worker_image: str
     """Of workers whose study names no image."""
     image_pull_policy: str = "IfNotPresent"
+    worker_pod_templates: Sequence[Mapping[str, Any]] = (RESTRICTED,)
+    """Laid on the pod of every worker, one after another; a study's own comes last."""
     namespace: str = "tuning"
     """The operator's own; holds the Lease."""
     identity: str = "tuning-operator"
@@ -29,6 +32,10 @@ class Settings:
     """False where the administrator's role may not create roles: all namespaces then share one login."""
     connections: int = CONNECTIONS
     """That a namespace's role may hold at once: what one takes, the others lack."""
+    max_running_rounds: int = 10
+    """That no person asked for, at once; the others wait in order."""
+    prometheus_url: str | None = None
+    """Of studies whose namespace has none of its own; None where there is none for them."""
     port: int = 8080
     """Serves /metrics, /healthz and /readyz."""
     resync: timedelta = timedelta(seconds=30)
@@ -37,42 +44,42 @@ class Settings:
     """A study that runs is looked at this often; its progress is in the store, which sends no events."""
 
 
-def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+def from_environment(variables: Mapping[str, str] = os.environ) -> Settings:
     """Raises InvalidSettings, naming the variable."""
     return Settings(
-        store_url=store_url(environment),
-        worker_image=_required(environment, "TUNING_WORKER_IMAGE"),
-        image_pull_policy=environment.get("TUNING_IMAGE_PULL_POLICY", "IfNotPresent"),
-        namespace=environment.get("POD_NAMESPACE", "tuning"),
-        identity=environment.get("POD_NAME", f"tuning-operator-{os.getpid()}"),
-        watch_namespaces=tuple(filter(None, environment.get("TUNING_WATCH_NAMESPACES", "").split(","))),
-        roles=environment.get("TUNING_STORE_ROLES", "true").lower() == "true",
-        connections=_connections(environment.get("TUNING_STORE_CONNECTIONS", str(CONNECTIONS))),
-        port=_port(environment.get("TUNING_PORT", "8080")),
+        store_url=environment.store_url(variables),
+        worker_image=environment.required(variables, "TUNING_WORKER_IMAGE"),
+        image_pull_policy=variables.get("TUNING_IMAGE_PULL_POLICY", "IfNotPresent"),
+        worker_pod_templates=_pod_templates(variables.get("TUNING_WORKER_POD_TEMPLATES")),
+        namespace=variables.get("POD_NAMESPACE", "tuning"),
+        identity=variables.get("POD_NAME", f"tuning-operator-{os.getpid()}"),
+        watch_namespaces=environment.watch_namespaces(variables),
+        roles=variables.get("TUNING_STORE_ROLES", "true").lower() == "true",
+        connections=_connections(variables.get("TUNING_STORE_CONNECTIONS", str(CONNECTIONS))),
+        max_running_rounds=_max_running_rounds(variables.get("TUNING_MAX_RUNNING_ROUNDS", "10")),
+        prometheus_url=variables.get("TUNING_PROMETHEUS_URL") or None,
+        port=environment.port(variables),
     )
 
 
-def store_url(environment: Mapping[str, str]) -> str:
-    """The administrator's URL: from a mounted Secret, or given. Raises InvalidSettings."""
-    file = environment.get("TUNING_STORE_URL_FILE")
-    if not file:
-        return _required(environment, "TUNING_STORE_URL")
+def _pod_templates(text: str | None) -> Sequence[Mapping[str, Any]]:
+    if text is None:
+        return (RESTRICTED,)
     try:
-        return address.read(Path(file))
-    except StoreError as error:
-        raise InvalidSettings(f"TUNING_STORE_URL_FILE: {error}") from error
+        templates = json.loads(text)
+    except ValueError:
+        templates = None
+    if not isinstance(templates, list) or not all(isinstance(template, dict) for template in templates):
+        raise InvalidSettings(
+            f"TUNING_WORKER_POD_TEMPLATES is {text!r}; write a JSON list of pod templates, such as"
+            ' [{"spec": {"nodeSelector": {"pool": "gpu"}}}]'
+        )
+    return tuple(templates)
 
 
-def _required(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name)
-    if not value:
-        raise InvalidSettings(f"the environment variable {name} is not set")
-    return value
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or not 0 <= int(text) < 65536:
-        raise InvalidSettings(f"TUNING_PORT is {text!r}; write a port number")
+def _max_running_rounds(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise InvalidSettings(f"TUNING_MAX_RUNNING_ROUNDS is {text!r}; write how many retuning rounds may run at once")
     return int(text)
 
 

@@ -19,8 +19,9 @@ from sqlalchemy import create_engine
 from builders import real, whole
 from integration.harness import Kube
 from integration.studies import LOSS, Study, alert_workers, quick_study
-from tuning_store import progress
-from tuning_study.results import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE
+from tuning_store.postgres.progress import PostgresReadings
+from tuning_store.values import Progress
+from tuning_study.attributes import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE
 
 T = TypeVar("T")
 STEPS = 3
@@ -61,7 +62,7 @@ class Load:
             metrics=[LOSS],
             parameters=[real("x"), whole("n")],
             objective={"python": {"function": "load:objective", "configMap": name}},
-            budget={"trials": self._budget, "failedTrials": _FAILURES},
+            budget={"trials": self._budget, "failFast": 0, "failedTrials": _FAILURES},
             workers=alert_workers(replicas, **({"TUNING_SILENCE_SECONDS": "10"} | env)),
         )
         self.study = Study(kube, manifest)
@@ -80,12 +81,12 @@ class Load:
 
     def busy(self) -> set[str]:
         """The workers that run a trial."""
-        return {worker for worker, share in self._progress().shares.items() if share.running}
+        return {worker for worker, share in self._progress().counts_by_worker.items() if share.running}
 
-    def _progress(self) -> progress.Progress:
+    def _progress(self) -> Progress:
         engine = create_engine(self.study.store_url.replace("postgresql:", "postgresql+psycopg2:"))
         try:
-            (found,) = progress.read(engine).values()
+            (found,) = PostgresReadings(engine).progress().values()
         finally:
             engine.dispose()
         return found
@@ -107,12 +108,12 @@ class Load:
         return time.monotonic() - began
 
     def _set_budget(self, trials: int) -> None:
-        self.study.change(budget={"trials": trials, "failedTrials": _FAILURES})
+        self.study.change(budget={"trials": trials, "failFast": 0, "failedTrials": _FAILURES})
 
     # --- what must hold
 
     def check(self) -> None:
-        """At any moment."""
+        """At any transaction."""
         trials = eventually(self.trials, 60)
         assert [trial.number for trial in trials] == list(range(len(trials)))
         for trial in trials:
@@ -173,7 +174,7 @@ class Load:
         names = {"complete": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}
         for field, state in names.items():
             assert getattr(found.counts, field) == ended[state]
-            assert sum(getattr(share, field) for share in found.shares.values()) == ended[state]
+            assert sum(getattr(share, field) for share in found.counts_by_worker.values()) == ended[state]
 
 
 def until(there: Callable[[], Any], what: str, timeout: float) -> None:

@@ -126,7 +126,7 @@ class Call:
 
     @property
     def own(self) -> bool:
-        """Whether it is one of tuning_operator.cluster, rather than of kopf's watches or of the Lease."""
+        """Whether it is one of tuning_kube.client, rather than of kopf's watches or of the Lease."""
         return not self.watch and "/leases" not in self.path and "?" not in self.path
 
 

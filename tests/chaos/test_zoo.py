@@ -27,7 +27,7 @@ from builders import make_study, real
 from chaos.load import eventually
 from integration.harness import FakeNode, Kube
 from integration.studies import LOSS, Object, Study, alert_workers, quick_study, states
-from tuning_study.results import FAILURE_ATTRIBUTE
+from tuning_study.attributes import FAILURE_ATTRIBUTE
 
 ZOO = Path(__file__).parents[1] / "zoo"
 TRIALS = int(os.environ.get("CHAOS_ZOO_TRIALS", "60"))
@@ -64,11 +64,17 @@ class Outcome:
 
 
 def check(habits: ModuleType, outcomes: Sequence[Outcome]) -> None:
-    """The budget was used exactly, and each trial came to what its habit deserves, or its process's earlier ones."""
+    """The budget was used exactly, and each trial came to what its habit deserves, or its process's earlier ones.
+
+    No trial is left open but for want of budget: a trial that an objective makes and tells by itself may use the last
+    of it, and then the claimed one waits.
+    """
     counts = Counter(outcome.state for outcome in outcomes)
     print(dict(counts))
     assert counts["COMPLETE"] + counts["PRUNED"] == TRIALS
-    assert counts.keys() <= {"COMPLETE", "PRUNED", "FAIL"}, "no trial is left open"
+    assert counts.keys() <= {"COMPLETE", "PRUNED", "FAIL", "WAITING"}
+    unclaimed = {getattr(habits, name, None) for name in ("TOLD", "INSIDE")} - {None}
+    assert counts["WAITING"] <= sum(outcome.loss in unclaimed for outcome in outcomes), "no trial is left open"
     unfair = [line for outcome in outcomes if (line := _unfair(habits, outcome))]
     assert not unfair, "\n".join(unfair)
 
@@ -82,7 +88,7 @@ def _unfair(habits: ModuleType, outcome: Outcome) -> str:
         leaked = getattr(habits, "LEAKED", None)
         fair = (due and re.search(due, outcome.failure)) or (leaked and re.search(leaked, outcome.failure))
         return "" if fair else told
-    return told if due and outcome.loss != getattr(habits, "TOLD", None) else ""
+    return told if outcome.state != "WAITING" and due and outcome.loss != getattr(habits, "TOLD", None) else ""
 
 
 def left_behind(mark: str) -> list[str]:
@@ -98,6 +104,11 @@ def stays(folder: Path) -> list[str]:
     return [str(path) for pattern in ("**/trial-*", "**/tuning-checkpoints/**/*") for path in folder.glob(pattern)]
 
 
+def _files(objective: str) -> dict[str, str]:
+    """What a worker needs of the zoo, by the file's name."""
+    return {file: (ZOO / file).read_text() for file in (f"{objective}.py", "mishaps.py")}
+
+
 def manifest(name: str, objective: Object, **fields: Any) -> Object:
     return make_study(
         name,
@@ -105,7 +116,7 @@ def manifest(name: str, objective: Object, **fields: Any) -> Object:
         parameters=[real("x")],
         objective=objective,
         strategy={"sampler": {"type": "Random"}},
-        budget={"trials": TRIALS, "failedTrials": 1_000_000, "trialDuration": "3s"},
+        budget={"trials": TRIALS, "failFast": 0, "failedTrials": 1_000_000, "trialDuration": "6s"},
         **fields,
     )
 
@@ -128,7 +139,7 @@ def habits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> M
 def test_zoo_on_a_cluster(kube: Kube, node: FakeNode, habits: ModuleType, tmp_path: Path) -> None:
     name = habits.__name__
     code = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "zoo"}}
-    kube.apply(code | {"data": {f"{name}.py": (ZOO / f"{name}.py").read_text()}})
+    kube.apply(code | {"data": _files(name)})
     mark = f"{kube.namespace}/{name}"
     workers = alert_workers(4, ZOO_SEED=os.environ["CHAOS_SEED"], **{_MARK: mark})
     if name == "habits":
@@ -217,7 +228,8 @@ def _none(found: Sequence[str]) -> None:
 @pytest.mark.timeout(_AT_MOST + 120)
 def test_zoo_on_this_machine(habits: ModuleType, tmp_path: Path) -> None:
     name = habits.__name__
-    (tmp_path / f"{name}.py").write_text((ZOO / f"{name}.py").read_text())
+    for file, text in _files(name).items():
+        (tmp_path / file).write_text(text)
     objective: Object = {"python": {"function": "habits:objective"}}
     if name == "program":
         objective = {"command": {"command": [sys.executable, "program.py"]}}

@@ -3,22 +3,24 @@
 import itertools
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.engine import make_url
 
 from builders import make_round
 from tuning_store import schema
-from tuning_store.rounds import Ownership, start
-from tuning_store.storage import Store, open_store
+from tuning_store.redis.storage import RedisStorage
+from tuning_store.rounds import start
+from tuning_store.store import Store, open_store
 from tuning_store.urls import driver_url
-from tuning_study.digest import spec_digest
-from tuning_study.round import ResolvedRound
-from tuning_study.space import Point
+from tuning_store.values import Owner
+from tuning_study.round import ResolvedRound, spec_digest
+from tuning_study.search.space import Point
 
 from . import servers
 
@@ -119,20 +121,40 @@ def sql_store(sql_url: str) -> Iterator[Store]:
     opened.close()
 
 
+def store_engine(store: Store) -> Engine:
+    """SQLAlchemy's, on the tables of a store that has some."""
+    assert not isinstance(store.storage, RedisStorage)
+    return store.storage.engine
+
+
 StartRound = Callable[..., int]
 
 
-def start_round(store: Store, resolved: ResolvedRound, *, points: tuple[Point, ...] = (), retain: bool = False) -> int:
+def start_round(
+    store: Store,
+    resolved: ResolvedRound,
+    *,
+    points: Sequence[Point] = (),
+    retain: bool = False,
+    incumbent: bool = False,
+) -> int:
     spec = resolved.spec
-    keeper = Ownership("cluster", retain)
-    return start(store, resolved, digest=spec_digest(spec), budget=spec.budget, keeper=keeper, points=points)
+    return start(
+        store,
+        resolved,
+        digest=spec_digest(spec),
+        budget=spec.budget,
+        owner=Owner("cluster", retain),
+        points=points,
+        incumbent=incumbent,
+    )
 
 
 @pytest.fixture
 def begin(store: Store) -> StartRound:
     """Starts a round in the store; returns Optuna's id of its study."""
 
-    def begin(*, points: tuple[Point, ...] = (), retain: bool = False, **fields: object) -> int:
+    def begin(*, points: tuple[Point, ...] = (), retain: bool = False, **fields: Any) -> int:
         return start_round(store, make_round(**fields), points=points, retain=retain)
 
     return begin

@@ -1,13 +1,16 @@
 """Servers that studies may live on beside PostgreSQL, started for a test session and ended with it.
 
-They need Debian's packages: apt-get install mariadb-server redis-server pgbouncer
+They need Debian's packages: apt-get install mariadb-server redis-server pgbouncer prometheus
+prometheus-alertmanager
 """
 
+import json
 import os
 import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,3 +93,55 @@ def redis(folder: Path) -> Iterator[str]:
 
 def await_port(port: int) -> None:
     socket.create_connection(("127.0.0.1", port), timeout=1).close()
+
+
+@contextmanager
+def prometheus(
+    folder: Path,
+    targets: Sequence[str] = (),
+    rules: Path | None = None,
+    *alertmanagers: str,
+    interval: str = "200ms",
+) -> Iterator[str]:
+    """A Prometheus that scrapes the targets (`host:port`) so often, and has done so; its URL.
+
+    `alertmanagers` are the `host:port` of those that it tells of the rules' alerts.
+    """
+    server, port = program("prometheus", "prometheus"), free_port()
+    configuration = folder / "prometheus.yaml"
+    document: dict[str, object] = {
+        "global": {"scrape_interval": interval, "evaluation_interval": interval},
+        "scrape_configs": [{"job_name": "test", "honor_labels": True, "static_configs": [{"targets": list(targets)}]}],
+        "rule_files": [str(rules)] if rules else [],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": alertmanagers}]}]},
+    }
+    configuration.write_text(json.dumps(document))
+    command = [
+        server,
+        *(f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}", "--log.level=error"),
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--rules.alert.resend-delay=1s",  # an Alertmanager that was restarted knows no alert until then
+    ]
+    url = f"http://127.0.0.1:{port}"
+
+    def scraped() -> None:
+        answer = urllib.request.urlopen(f"{url}/api/v1/query?query=sum(up)%20or%20vector(0)", timeout=1).read()
+        assert int(json.loads(answer)["data"]["result"][0]["value"][1]) == len(targets)
+
+    with running(command, folder / "log", scraped):
+        yield url
+
+
+@contextmanager
+def alertmanager(folder: Path, configuration: str) -> Iterator[str]:
+    """An Alertmanager with this configuration; its `host:port`."""
+    server, address = program("prometheus-alertmanager", "prometheus-alertmanager"), f"127.0.0.1:{free_port()}"
+    (folder / "alertmanager.yaml").write_text(configuration)
+    command = [
+        server,
+        *(f"--config.file={folder / 'alertmanager.yaml'}", f"--storage.path={folder / 'alertmanager'}"),
+        *(f"--web.listen-address={address}", "--cluster.listen-address="),
+    ]
+    ready = f"http://{address}/-/ready"
+    with running(command, folder / "alertmanager.log", lambda: urllib.request.urlopen(ready, timeout=1).close()):
+        yield address

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import shutil
 import stat
 import warnings
@@ -16,12 +17,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import Engine, create_engine, event, text
 
 from builders import make_round
-from tuning_store import backup, claims, progress, rounds, schema, tenants
+from tuning_store import backup, schema, tenants
 from tuning_store.backup import BackupUnusable
-from tuning_store.storage import Store, open_store
+from tuning_store.store import Store, open_store
 from tuning_store.tenants import tenant_of
 from tuning_store.urls import driver_url, engine_arguments
-from tuning_store.values import Claimed
+from tuning_store.values import ClaimedTrial
 
 from .conftest import start_round
 
@@ -95,9 +96,9 @@ def fill(store: Store, name: str) -> None:
     study.add_trial(trial(TrialState.PRUNED, intermediate_values={1: 0.1, 5: float("nan"), 7: float("inf")}))
     study.add_trial(trial(TrialState.FAIL, user_attrs={"tuning:failure": "it broke"}))
     study.enqueue_trial({"x": 0.75})
-    claimed = claims.claim(store.engine, study._study_id, "w-0")
-    assert isinstance(claimed, Claimed)
-    claims.beat(store.engine, study._study_id, "w-0")
+    claimed = store.as_worker("w-0").claims.claim(study._study_id)
+    assert isinstance(claimed, ClaimedTrial)
+    store.as_worker("w-0").claims.record_heartbeat(study._study_id)
 
 
 def populate(url: str, *placed: tenants.Tenant) -> None:
@@ -116,7 +117,7 @@ def read(url: str, name: str, where: str | None = None) -> tuple[list[Any], Any,
         study = store.load_study(name)
         trials = [{k: repr(v) for k, v in vars(t).items() if k != "_trial_id"} for t in study.get_trials()]
         attributes = (study.directions, study.user_attrs, study.metric_names)
-        return trials, attributes, progress.read(store.engine)[name]
+        return trials, attributes, store.readings.progress()[name]
     finally:
         store.close()
 
@@ -140,19 +141,19 @@ def test_a_study_goes_on_from_its_backup(postgres_url: str, empty_url: str, tmp_
     restore(empty_url, tmp_path / "all")
 
     store = open_store(tenants.create_role(empty_url, A), worker="w-1")
-    study_id = rounds.find(store.engine, STUDY)
-    assert claims.give_back(store.engine, study_id, "w-0") == [4]  # its worker stayed behind
+    study_id = store.rounds.find(STUDY)
+    assert store.claims.release(study_id, "w-0") == [4]  # its worker stayed behind
     numbers = []
-    while isinstance(claimed := claims.claim(store.engine, study_id, "w-1"), Claimed):
+    while isinstance(claimed := store.as_worker("w-1").claims.claim(study_id), ClaimedTrial):
         numbers.append(claimed.number)
         assert store.storage.set_trial_state_values(claimed.trial_id, TrialState.COMPLETE, [1.0])
     another = optuna.create_study(storage=store.storage, study_name="another")
-    standing = progress.read(store.engine)[STUDY]
+    standing = store.readings.progress()[STUDY]
     store.close()
 
     assert numbers == [4, *range(5, 5 + len(numbers) - 1)]
     assert standing.counts.used == standing.limits.trials
-    assert standing.shares["w-1"].complete == len(numbers)
+    assert standing.counts_by_worker["w-1"].complete == len(numbers)
     assert another._study_id > study_id
 
 
@@ -258,8 +259,27 @@ def test_a_store_of_another_optuna_is_refused(postgres_url: str, empty_url: str,
     with engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE \"{A.schema}\".alembic_version SET version_num = 'v9.0.0'")
     engine.dispose()
-    with pytest.raises(BackupUnusable, match=r"Optuna's version v3.* this store's of v9\.0\.0"):
+    with pytest.raises(BackupUnusable, match=r"its revision v9\.0\.0, .* nothing was restored"):
         restore(empty_url, tmp_path / "a")
+
+
+def test_a_backup_of_another_optuna_is_refused(postgres_url: str, empty_url: str, tmp_path: Path) -> None:
+    populate(postgres_url, A)
+    write(postgres_url, tmp_path / "a")
+    rewritten(tmp_path / "a", lambda lines: [lines[0], re.sub(r'"v3[^"]*"', '"v9.0.0"', lines[1]), *lines[2:]])
+    with pytest.raises(BackupUnusable, match=r"Optuna's version v9\.0\.0, and this store's of v3"):
+        restore(empty_url, tmp_path / "a")
+
+
+def test_tables_that_are_not_migrated_yet_are_not_backed_up(postgres_url: str, tmp_path: Path) -> None:
+    populate(postgres_url, A)
+    engine = engine_of(postgres_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f'DELETE FROM "{A.schema}".tuning_migrations WHERE number > 1')
+    engine.dispose()
+    with pytest.raises(BackupUnusable, match="tables of team-a are of version 1, and this program needs"):
+        write(postgres_url, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
 
 
 def lines_of(path: Path) -> list[str]:
@@ -297,7 +317,7 @@ def torn_row(lines: list[str]) -> list[str]:
     return [line.replace('"COMPLETE"', '"COMPLETED"') for line in lines]
 
 
-DAMAGES: list[tuple[str, Callable[[Path], None], str]] = [
+DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("cut off in the middle", lambda path: cut(path, 0.5), "damaged or was cut off"),
     ("cut off at the end", lambda path: cut(path, 0.99), "damaged or was cut off"),
     ("a bit turned", flip, "damaged"),
@@ -330,7 +350,7 @@ def whole_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(("damage", "said"), [case[1:] for case in DAMAGES], ids=[case[0] for case in DAMAGES])
 def test_a_damaged_file_changes_nothing(
-    whole_file: Path, tmp_path: Path, damage: Callable[[Path], None], said: str
+    whole_file: Path, tmp_path: Path, damage: Callable[[Path], object], said: str
 ) -> None:
     file, target = tmp_path / "damaged", tmp_path / "target.sqlite"
     shutil.copy(whole_file, file)
@@ -352,7 +372,7 @@ def test_rows_that_the_store_refuses_leave_nothing_behind(whole_file: Path, empt
     with pytest.raises(BackupUnusable, match="does not take the file's rows"):
         restore(empty_url, file)
     store = open_store(empty_url)
-    assert progress.read(store.engine) == {}
+    assert store.readings.progress() == {}
     assert store.storage.get_all_studies() == []
     store.close()
 
@@ -374,7 +394,7 @@ def test_a_backup_is_for_its_owners_eyes_and_replaces_the_last_one_only_when_who
 def test_a_backup_shows_one_moment_while_workers_write(postgres_url: str, tmp_path: Path) -> None:
     populate(postgres_url, A)
     store = open_store(postgres_url, schema=A.schema, worker="w-9")
-    study_id = rounds.find(store.engine, STUDY)
+    study_id = store.rounds.find(STUDY)
 
     real = backup._tables
 
@@ -382,8 +402,8 @@ def test_a_backup_shows_one_moment_while_workers_write(postgres_url: str, tmp_pa
         for kept in real():
             yield kept
             if kept.name == "trials":  # their parameters have not been read yet
-                claimed = claims.claim(store.engine, study_id, "w-9")
-                assert isinstance(claimed, Claimed)
+                claimed = store.as_worker("w-9").claims.claim(study_id)
+                assert isinstance(claimed, ClaimedTrial)
                 store.storage.set_trial_param(claimed.trial_id, "x", 0.5, FloatDistribution(0, 1))
                 store.storage.set_trial_state_values(claimed.trial_id, TrialState.COMPLETE, [0.5])
 

@@ -26,11 +26,11 @@ from optuna.trial import TrialState
 from builders import make_round
 from tuning_store import schema
 from tuning_store.exceptions import ClaimLost, translated
-from tuning_store.postgres.link import Link
-from tuning_store.storage import Store, open_store
-from tuning_store.values import Claimed
-from tuning_study.budget import Claim, Counts
-from tuning_study.spec import Budget
+from tuning_store.postgres.connection import Connection
+from tuning_store.store import Store, open_store
+from tuning_store.values import ClaimedTrial
+from tuning_study.api.budget import Budget
+from tuning_study.budget import ClaimDecision, Counts
 from tuning_study.worker_contract import MAX_ATTEMPTS
 
 from .conftest import start_round
@@ -64,12 +64,12 @@ class Model:
     def over(self) -> bool:
         return self.used >= self.target or self.count("FAIL") >= self.failed_allowed
 
-    def expected_claim(self, worker: str) -> Claim | int:
+    def expected_claim(self, worker: str) -> ClaimDecision | int:
         self.lose(worker)
         if self.over:
-            return Claim.OVER
+            return ClaimDecision.OVER
         if self.paused or self.used + self.count("RUNNING") >= self.target:
-            return Claim.WAIT
+            return ClaimDecision.WAIT
         number = self.states.index("WAITING") if "WAITING" in self.states else len(self.states)
         self.states[number : number + 1] = ["RUNNING"]
         self.runs[worker] = number
@@ -88,7 +88,7 @@ class Model:
             self.states[number] = "WAITING"
         return [number]
 
-    def give_back(self, worker: str) -> list[int]:
+    def release(self, worker: str) -> list[int]:
         if worker not in self.runs:
             return []
         number = self.runs.pop(worker)
@@ -120,7 +120,7 @@ class Round(RuleBasedStateMachine):
         super().__init__()
         self.store = open_store(self.url)
         self.workers: dict[str, Store] = {name: self.store.as_worker(name) for name in NAMES}
-        self.known: dict[str, Claimed] = {}  # what each worker thinks it runs, rightly or not
+        self.known: dict[str, ClaimedTrial] = {}  # what each worker thinks it runs, rightly or not
 
     @initialize(trials=st.integers(1, 5), failed=st.integers(1, 3), given=st.integers(0, 2))
     def begin(self, trials: int, failed: int, given: int) -> None:
@@ -131,9 +131,9 @@ class Round(RuleBasedStateMachine):
 
     @rule(worker=WORKERS)
     def claim(self, worker: str) -> None:
-        found = self.workers[worker].claim(self.study)
-        assert (found.number if isinstance(found, Claimed) else found) == self.model.expected_claim(worker)
-        if isinstance(found, Claimed):
+        found = self.workers[worker].claims.claim(self.study)
+        assert (found.number if isinstance(found, ClaimedTrial) else found) == self.model.expected_claim(worker)
+        if isinstance(found, ClaimedTrial):
             self.known[worker] = found
 
     @rule(worker=WORKERS, step=st.integers(0, 3))
@@ -164,9 +164,9 @@ class Round(RuleBasedStateMachine):
             model.states[model.runs.pop(worker)] = "WAITING"
 
     @rule(worker=WORKERS)
-    def give_back(self, worker: str) -> None:
-        self.model.give_back(worker)
-        self.workers[worker].give_back(self.study)
+    def release(self, worker: str) -> None:
+        self.model.release(worker)
+        self.workers[worker].claims.release(self.study, worker)
 
     @rule(worker=WORKERS)
     def kill(self, worker: str) -> None:
@@ -177,7 +177,7 @@ class Round(RuleBasedStateMachine):
     @rule(worker=WORKERS)
     def brought_down(self, worker: str) -> None:
         number = self.model.runs.get(worker)
-        assert self.store.ledger.fail_running(self.study, worker, "OOM") == ([] if number is None else [number])
+        assert self.store.claims.fail_trials_of(self.study, worker, "OOM") == ([] if number is None else [number])
         if number is not None:
             self.model.end(worker, "FAIL")
 
@@ -186,29 +186,29 @@ class Round(RuleBasedStateMachine):
         """No worker ever beats here, so that those not known to be alive are dead."""
         dead = [worker for worker in list(self.model.runs) if worker not in alive]
         expected = sorted(number for worker in dead for number in self.model.lose(worker))
-        found = self.store.ledger.put_back_lost(self.study, silent=timedelta(seconds=60), alive=sorted(alive))
+        found = self.store.claims.requeue_stale(self.study, stale_after=timedelta(seconds=60), alive=sorted(alive))
         assert found == expected
 
     @rule(trials=st.integers(1, 8), failed=st.integers(1, 5))
     def change_budget(self, trials: int, failed: int) -> None:
-        self.store.ledger.set_budget(self.name, Budget(trials=trials, failed_trials=failed))
+        self.store.rounds.set_budget(self.name, Budget(trials=trials, failed_trials=failed))
         self.model.target, self.model.failed_allowed = trials, failed
 
     @rule(paused=st.booleans())
     def pause(self, paused: bool) -> None:
-        self.store.ledger.set_paused(self.name, paused)
+        self.store.rounds.set_paused(self.name, paused)
         self.model.paused = paused
 
     @precondition(lambda self: hasattr(self, "model"))
     @invariant()
     def the_store_agrees(self) -> None:
-        found = self.store.ledger.progress()[self.name]
+        found = self.store.readings.progress()[self.name]
         model = self.model
         assert found.counts == Counts(
             *(model.count(state) for state in ("COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING"))
         )
-        assert {w: s.used + s.failed for w, s in found.shares.items() if s.used + s.failed} == +model.ended
-        assert {w for w, s in found.shares.items() if s.running} == set(model.runs)
+        assert {w: s.used + s.failed for w, s in found.counts_by_worker.items() if s.used + s.failed} == +model.ended
+        assert {w for w, s in found.counts_by_worker.items() if s.running} == set(model.runs)
         trials = self.store.load_study(self.name).get_trials(deepcopy=False)
         assert [trial.number for trial in trials] == list(range(len(trials)))
         assert [trial.state.name for trial in trials] == model.states
@@ -229,7 +229,7 @@ class DisconnectingRound(Round):
         DisconnectingRound.lose_answer, DisconnectingRound.lose_statement = answer, not answer
 
     @classmethod
-    def send(cls, self: Link, statement: str, parameters: Any) -> Any:
+    def send(cls, self: Connection, statement: str, parameters: Any) -> Any:
         lost, cls.lose_statement = cls.lose_statement, False
         rows = [] if lost else cls.once(self, statement, parameters)
         lost, cls.lose_answer = lost or cls.lose_answer, False
@@ -239,7 +239,7 @@ class DisconnectingRound(Round):
                 raise psycopg2.OperationalError("server closed the connection unexpectedly")
         return rows
 
-    once = Link.once
+    once = Connection.call_once
 
 
 def test_sqlite_agrees_with_the_model(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_mariadb_agrees_with_the_model(mariadb_url: str) -> None:
 
 
 def test_postgresql_agrees_with_the_model_whatever_breaks(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Link, "once", lambda *sent: DisconnectingRound.send(*sent))
+    monkeypatch.setattr(Connection, "call_once", lambda *sent: DisconnectingRound.send(*sent))
     _agrees(DisconnectingRound, postgres_url)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,14 +18,15 @@ from optuna.trial import TrialState
 
 from builders import make_spec, real, whole
 from tuning_store import rounds, schema
-from tuning_store.rounds import Ownership
-from tuning_store.storage import open_store
-from tuning_study.budget import Over
-from tuning_study.results import FAILURE_ATTRIBUTE
+from tuning_store.store import open_store
+from tuning_store.values import Owner
+from tuning_study.attributes import FAILURE_ATTRIBUTE
+from tuning_study.budget import StopReason
 from tuning_study.round import resolve
 from tuning_study.worker_contract import ExitCode
 
 ZOO = Path(__file__).parents[1] / "zoo"
+_PLACE = re.compile(r" \(\w+\.py:\d+\)$")  # where in the objective's files it happened
 ENDINGS = {
     "exit_0": "the objective ended its process with code 0: remove sys.exit()",
     "exit_75": "the objective ended its process with code 75: remove sys.exit()",
@@ -38,10 +40,10 @@ ENDINGS = {
     "hard_75": "the objective ended its process with code 75: remove os._exit(), or what calls it",
     "hard_78": "the objective ended its process with code 78: remove os._exit(), or what calls it",
     "hard_143": "the objective ended its process with code 143: remove os._exit(), or what calls it",
-    "keyboard_interrupt": "KeyboardInterrupt: ",
-    "interrupts_main": "KeyboardInterrupt: ",
-    "cancelled": "CancelledError: ",
-    "generator_exit": "GeneratorExit: ",
+    "keyboard_interrupt": "KeyboardInterrupt",
+    "interrupts_main": "KeyboardInterrupt",
+    "cancelled": "CancelledError",
+    "generator_exit": "GeneratorExit",
     "unprintable": "Unprintable, whose text cannot be shown",
     "exits_when_printed": "ExitsWhenPrinted, whose text cannot be shown",
     "closes_all_files": "the objective closed files that are not its own: remove os.closerange(), or what calls it",
@@ -50,7 +52,7 @@ ENDINGS = {
     ),
     "closes_output": "ValueError: the output is closed",
     "sigterm": "the objective ended its process by SIGTERM",
-    "sigint": "KeyboardInterrupt: ",
+    "sigint": "KeyboardInterrupt",
     "sighup": "the objective ended its process by SIGHUP",
     "sigalrm": "the objective ended its process by SIGALRM",
     "abort": "the objective ended its process by SIGABRT",
@@ -73,7 +75,7 @@ class Ending:
     """How a worker's round ended, and each of its trials."""
 
     code: int
-    over: Over | None
+    over: StopReason | None
     detail: str | None
     states: dict[int, TrialState]
     reasons: dict[int, str]
@@ -99,13 +101,13 @@ class Zoo:
         schema.create(url)
         spec = make_spec(
             objective=objective,
-            budget={"trials": 4, "failedTrials": 3} | budget,
+            budget={"trials": 4, "failFast": 0, "failedTrials": 3} | budget,
             strategy={"sampler": {"type": sampler}},
             parameters=parameters or (None if "python" in objective else [real()]),
         )
         resolved = resolve(spec, namespace="zoo", name="zoo", uid="1", number=1, versions={})
         store = open_store(url)
-        rounds.start(store, resolved, digest="", budget=spec.budget, keeper=Ownership("zoo"), points=[])
+        rounds.start(store, resolved, digest="", budget=spec.budget, owner=Owner("zoo"), points=[])
         (self.folder / "round.json").write_text(json.dumps(resolved.manifest()))
         worker = subprocess.run(
             [sys.executable, "-m", "tuning_worker"],
@@ -116,6 +118,7 @@ class Zoo:
                 "TUNING_WORKER": "worker-0",
                 "TUNING_CODE_DIR": str(self.folder),
                 "TUNING_CHECKPOINT_ROOT": str(self.folder / "checkpoints"),
+                "TUNING_ARTIFACTS_ROOT": str(self.folder / "artifacts"),
                 "TMPDIR": str(self.temporary),
                 "ZOO": str(self.folder),
             },
@@ -127,12 +130,12 @@ class Zoo:
             start_new_session=True,
             timeout=60,
         )
-        progress = store.ledger.progress()[resolved.study]
+        progress = store.readings.progress()[resolved.study]
         trials = store.load_study(resolved.study).trials
         store.close()
         return Ending(
             worker.returncode,
-            progress.over,
+            progress.stop_reason,
             progress.detail,
             {trial.number: trial.state for trial in trials},
             {t.number: t.user_attrs[FAILURE_ATTRIBUTE] for t in trials if FAILURE_ATTRIBUTE in t.user_attrs},
@@ -150,7 +153,8 @@ class Zoo:
 
 @pytest.fixture
 def zoo(tmp_path: Path) -> Zoo:
-    (tmp_path / "endings.py").write_text((ZOO / "endings.py").read_text())
+    for name in ("endings.py", "mishaps.py"):
+        (tmp_path / name).write_text((ZOO / name).read_text())
     made = Zoo(tmp_path)
     made.temporary.mkdir()
     return made
@@ -159,8 +163,8 @@ def zoo(tmp_path: Path) -> Zoo:
 @pytest.mark.parametrize("function", ENDINGS)
 def test_an_end_that_the_worker_did_not_decide_fails_its_trial_and_no_other(zoo: Zoo, function: str) -> None:
     ending = zoo.run(function)
-    assert (ending.code, ending.over) == (ExitCode.DONE, Over.BUDGET_USED), ending.log
-    assert ending.reasons == {1: ENDINGS[function]}
+    assert (ending.code, ending.over) == (ExitCode.DONE, StopReason.BUDGET_USED), ending.log
+    assert {number: _PLACE.sub("", reason) for number, reason in ending.reasons.items()} == {1: ENDINGS[function]}
     assert ending.states == {number: TrialState.FAIL if number == 1 else TrialState.COMPLETE for number in range(5)}, (
         ending.log
     )
@@ -171,7 +175,7 @@ def test_an_end_that_the_worker_did_not_decide_fails_its_trial_and_no_other(zoo:
 def test_what_does_no_harm_in_plain_optuna_does_none_here(zoo: Zoo, function: str) -> None:
     began = time.monotonic()
     ending = zoo.run(function)
-    assert (ending.code, ending.over) == (ExitCode.DONE, Over.BUDGET_USED), ending.log
+    assert (ending.code, ending.over) == (ExitCode.DONE, StopReason.BUDGET_USED), ending.log
     assert ending.states == dict.fromkeys(range(4), TrialState.COMPLETE), ending.log
     assert zoo.left_behind() == []
     assert time.monotonic() - began < 30
@@ -180,7 +184,7 @@ def test_what_does_no_harm_in_plain_optuna_does_none_here(zoo: Zoo, function: st
 def test_objectives_that_always_end_their_process_end_the_round(zoo: Zoo) -> None:
     (zoo.folder / "always.py").write_text("import os\n\ndef objective(trial):\n    os._exit(0)\n")
     ending = zoo.run("objective", module="always")
-    assert (ending.code, ending.over) == (ExitCode.DONE, Over.TOO_MANY_FAILURES)
+    assert (ending.code, ending.over) == (ExitCode.DONE, StopReason.TOO_MANY_FAILURES)
     assert len(ending.reasons) == 3 == len(ending.states)
 
 
@@ -188,7 +192,7 @@ def test_a_trial_whose_process_is_killed_is_tried_again_and_fails_the_third_time
     code = "import os, signal\n\ndef objective(trial):\n    if trial.number == 1:\n        os.kill(os.getpid(), 9)\n"
     (zoo.folder / "killed.py").write_text(f"{code}    return 0.5\n")
     ending = zoo.run("objective", module="killed")
-    assert (ending.over, ending.reasons) == (Over.BUDGET_USED, {1: "its worker went away 3 times"}), ending.log
+    assert (ending.over, ending.reasons) == (StopReason.BUDGET_USED, {1: "its worker went away 3 times"}), ending.log
 
 
 def test_files_that_trials_leave_open_fail_one_trial_and_not_all_that_follow(zoo: Zoo) -> None:
@@ -202,7 +206,7 @@ def objective(trial):
 """
     (zoo.folder / "leaks.py").write_text(code)
     ending = zoo.run("objective", module="leaks")
-    assert ending.over is Over.BUDGET_USED, ending.log
+    assert ending.over is StopReason.BUDGET_USED, ending.log
     assert len(ending.reasons) < 3
     assert ending.reasons and all("open files" in reason for reason in ending.reasons.values()), ending.reasons
 
@@ -221,7 +225,7 @@ def objective(trial):
     began = time.monotonic()
     ending = zoo.run_objective({"python": {"function": "takes:objective"}}, trialDuration="1s")
     assert (ending.over, ending.reasons) == (
-        Over.BUDGET_USED,
+        StopReason.BUDGET_USED,
         {1: "took longer than budget.trialDuration (0:00:01)"},
     ), ending.log
     assert time.monotonic() - began < 14, "nobody waits for what cannot react"
@@ -232,18 +236,18 @@ def objective(trial):
     [("TERM", "the objective ended its process by SIGTERM"), ("KILL", "its worker went away 3 times")],
 )
 def test_a_command_that_ends_its_worker_leaves_no_folder_of_its_trial(zoo: Zoo, number: str, reason: str) -> None:
-    """The checkpoints of one that was killed stay, as it may be tried again."""
-    script = f"echo > $TUNING_CHECKPOINT_DIR/model; [ $TUNING_TRIAL != 1 ] || kill -{number} $PPID; echo accuracy=0.5"
+    """Also when it was killed until it failed, so that nobody of its own was there at its end."""
+    leave = "echo > $TUNING_CHECKPOINT_DIR/model; echo > $TUNING_ARTIFACTS_DIR/model"
+    script = f"{leave}; [ $TUNING_TRIAL != 1 ] || kill -{number} $PPID; echo accuracy=0.5"
     ending = zoo.run_objective({"command": {"command": ["sh", "-c", script]}})
-    assert (ending.over, ending.reasons) == (Over.BUDGET_USED, {1: reason}), ending.log
+    assert (ending.over, ending.reasons) == (StopReason.BUDGET_USED, {1: reason}), ending.log
     assert list(zoo.temporary.iterdir()) == []
-    kept = [path.name for path in (zoo.folder / "checkpoints").rglob("model")]
-    assert kept == (["model"] if number == "KILL" else [])
+    assert [path for root in ("checkpoints", "artifacts") for path in (zoo.folder / root).rglob("trial-1")] == []
 
 
 def test_a_trial_that_stops_the_study_is_its_last(zoo: Zoo) -> None:
     ending = zoo.run("stops")
-    assert (ending.code, ending.over) == (ExitCode.DONE, Over.STOPPED_BY_OBJECTIVE), ending.log
+    assert (ending.code, ending.over) == (ExitCode.DONE, StopReason.STOPPED_BY_OBJECTIVE), ending.log
     assert ending.states == dict.fromkeys((0, 1), TrialState.COMPLETE)
     assert ending.detail == "trial 1 called study.stop()"
 
@@ -252,7 +256,7 @@ def test_a_grid_with_a_point_that_fails_ends_when_each_was_tried(zoo: Zoo) -> No
     (zoo.folder / "pointed.py").write_text("def objective(trial):\n    return 1 / (trial.params['n'] - 3)\n")
     objective = {"python": {"function": "pointed:objective"}}
     ending = zoo.run_objective(objective, sampler="Grid", parameters=[whole("n", 1, 4)], failedTrials=20)
-    assert (ending.code, ending.over) == (ExitCode.DONE, Over.GRID_WALKED), ending.log
+    assert (ending.code, ending.over) == (ExitCode.DONE, StopReason.GRID_WALKED), ending.log
     assert sorted(state.name for state in ending.states.values()) == ["COMPLETE"] * 3 + ["FAIL"]
 
 
@@ -273,7 +277,7 @@ def test_a_grid_with_a_point_that_fails_ends_when_each_was_tried(zoo: Zoo) -> No
 def test_an_end_at_import_is_a_rejected_objective(zoo: Zoo, line: str, told: str) -> None:
     (zoo.folder / "imported.py").write_text(f"{line}\n\ndef objective(trial):\n    return 0.0\n")
     ending = zoo.run("objective", module="imported")
-    assert (ending.code, ending.over, ending.states) == (ExitCode.REJECTED, Over.REJECTED, {}), ending.log
+    assert (ending.code, ending.over, ending.states) == (ExitCode.REJECTED, StopReason.REJECTED, {}), ending.log
     assert told in (ending.detail or "")
 
 

@@ -13,11 +13,11 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from builders import make_round
-from tuning_store.storage import Store, open_store
-from tuning_store.values import Claimed
-from tuning_study.budget import Claim, Counts
-from tuning_study.results import FAILURE_ATTRIBUTE
-from tuning_study.spec import Budget
+from tuning_store.store import Store, open_store
+from tuning_store.values import ClaimedTrial
+from tuning_study.api.budget import Budget
+from tuning_study.attributes import FAILURE_ATTRIBUTE
+from tuning_study.budget import ClaimDecision, Counts
 
 from .conftest import StartRound
 
@@ -34,15 +34,17 @@ LEGS = [(1.0, 0.2, 0.21), (0.6, 0.4, 0.41), (0.5, 0.45, 1.0)]
 When all workers have ended it is used exactly."""
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["tuning_store.storage", "tuning_operator.observed", "psycopg2", "pymysql", "pytest"])
+PROCESSES.set_forkserver_preload(
+    ["tuning_store.store", "tuning_operator.observe.observation", "psycopg2", "pymysql", "pytest"]
+)
 
 
 def work(url: str, study: int, worker: str, told: Connection) -> None:
     """A worker, one of whose lives this is. It tells each end that the store took, after the store took it."""
     store, chance = open_store(url, worker=worker), random.Random(worker)
     idle = threading.Event()
-    while (taken := store.claim(study)) is not Claim.OVER:
-        if not isinstance(taken, Claimed):
+    while (taken := store.claims.claim(study)) is not ClaimDecision.OVER:
+        if not isinstance(taken, ClaimedTrial):
             idle.wait(chance.uniform(0.05, 0.2))
             continue
         storage, trial, number = store.storage, taken.trial_id, taken.number
@@ -51,7 +53,7 @@ def work(url: str, study: int, worker: str, told: Connection) -> None:
             if name not in drawn:
                 storage.set_trial_param(trial, name, value, SPACE[name])
         if chance.random() < 0.05:
-            store.give_back(study)
+            store.claims.release(study, worker)
             continue
         storage.set_trial_user_attr(trial, "by", worker)
         end = chance.choices([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL], [6, 2, 1])[0]
@@ -154,19 +156,19 @@ def replace_one(store: Store, crew: Crew, chance: random.Random) -> None:
 
 
 def reap(store: Store, crew: Crew) -> None:
-    store.ledger.put_back_lost(crew.study, silent=timedelta(0), alive=crew.names())
+    store.claims.requeue_stale(crew.study, stale_after=timedelta(0), alive=crew.names())
 
 
 def counts(store: Store) -> Counts:
-    return store.ledger.progress()[STUDY].counts
+    return store.readings.progress()[STUDY].counts
 
 
 def set_budget(store: Store, trials: int) -> None:
-    store.ledger.set_budget(STUDY, Budget(trials=trials, failed_trials=ENDLESS))
+    store.rounds.set_budget(STUDY, Budget(trials=trials, failed_trials=ENDLESS))
 
 
 def check(store: Store, crew: Crew, total: int) -> None:
-    now, trials = store.ledger.progress()[STUDY], store.load_study(STUDY).get_trials(deepcopy=False)
+    now, trials = store.readings.progress()[STUDY], store.load_study(STUDY).get_trials(deepcopy=False)
     assert now.counts.used == total and now.counts.running == 0
     assert [trial.number for trial in trials] == list(range(len(trials)))
     assert Counter(trial.state for trial in trials) == by_state(now.counts)
@@ -175,10 +177,12 @@ def check(store: Store, crew: Crew, total: int) -> None:
     used = Counter(
         trial.user_attrs["by"] for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     )
-    assert {worker: share.used for worker, share in now.shares.items() if share.used} == used
-    assert sum((by_state(share) for share in now.shares.values()), Counter[TrialState]()) == by_state(now.counts)
+    assert {worker: share.used for worker, share in now.counts_by_worker.items() if share.used} == used
+    assert sum((by_state(share) for share in now.counts_by_worker.values()), Counter[TrialState]()) == by_state(
+        now.counts
+    )
     for worker, told in crew.told.items():
-        share = by_state(now.shares.get(worker, Counts()))
+        share = by_state(now.counts_by_worker.get(worker, Counts()))
         assert told <= share, worker
         assert share.total() - told.total() <= crew.killed[worker], worker  # who may have died before telling
 

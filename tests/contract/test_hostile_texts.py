@@ -6,9 +6,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from builders import make_round
-from tuning_store.storage import Store
-from tuning_store.values import Claimed
-from tuning_study.results import FAILURE_ATTRIBUTE
+from tuning_store.store import Store
+from tuning_store.values import ClaimedTrial
+from tuning_study.attributes import FAILURE_ATTRIBUTE
 
 from .conftest import StartRound
 
@@ -32,8 +32,8 @@ def test_a_text_is_read_back_as_it_was_stored(store: Store, store_url: str, begi
         pytest.skip("Optuna keeps choices in a TEXT, which holds 64 KiB there")
     study_id = begin()
     mine = store.as_worker("w-0")
-    claimed = mine.claim(study_id)
-    assert isinstance(claimed, Claimed)
+    claimed = mine.claims.claim(study_id)
+    assert isinstance(claimed, ClaimedTrial)
     mine.storage.get_all_trials(study_id)  # as a worker does before
     choices = CategoricalDistribution((text, "other"))
 
@@ -47,4 +47,4 @@ def test_a_text_is_read_back_as_it_was_stored(store: Store, store_url: str, begi
     assert trial.params == {"kind": text}
     assert trial.user_attrs == {FAILURE_ATTRIBUTE: text}
     assert trial.system_attrs["note"] == {"text": text}
-    assert store.ledger.failures(make_round().study) == [(text, 1)]
+    assert store.readings.failures(make_round().study) == [(text, 1)]

@@ -12,11 +12,11 @@ from redis import Redis
 from builders import make_round
 from tuning_store import address
 from tuning_store.exceptions import StoreError, StoreUnavailable
-from tuning_store.journal.moment import Moment
-from tuning_store.journal.storage import RedisStorage
-from tuning_store.patience import Patience
-from tuning_store.storage import Store, open_store
-from tuning_study.spec import Budget
+from tuning_store.redis.round_state import RoundTransaction
+from tuning_store.redis.storage import RedisStorage
+from tuning_store.retry import RetryPolicy
+from tuning_store.store import Store, open_store
+from tuning_study.api.budget import Budget
 
 from .conftest import StartRound, start_round
 from .servers import free_port
@@ -34,14 +34,14 @@ def test_what_changed_while_it_was_decided_is_decided_again(store: Store, store_
     study, other, seen = begin(budget={"trials": 5}), open_store(store_url, worker="w-1"), []
     assert isinstance(store.storage, RedisStorage)
 
-    def slowly(moment: Moment) -> None:
-        seen.append((moment.round.trials, len(moment.trials)))
+    def slowly(transaction: RoundTransaction) -> None:
+        seen.append((transaction.round.trials, len(transaction.trials)))
         if len(seen) == 1:
-            other.ledger.set_budget(STUDY, Budget(trials=1))
-            other.claim(study)
-        moment.create("w-0")
+            other.rounds.set_budget(STUDY, Budget(trials=1))
+            other.claims.claim(study)
+        transaction.create("w-0")
 
-    store.storage.change(study, slowly)
+    store.storage.transact(study, slowly)
 
     assert seen == [(5, 0), (1, 1)]
     assert [trial.number for trial in store.load_study(STUDY).get_trials()] == [0, 1]
@@ -59,8 +59,8 @@ def test_nothing_in_it_is_unpickled(redis_url: str, tmp_path: Path) -> None:
     store = open_store(redis_url, worker="w-0")
     study = start_round(store, make_round(budget={"trials": 300, "failedTrials": 300}))
     for _ in range(250):  # Optuna's own makes and reads a snapshot at every hundredth
-        store.claim(study)
-        store.fail_running(study, "x")
+        store.claims.claim(study)
+        store.claims.fail_trials_of(study, "w-0", "x")
     open_store(redis_url).close()
     store.close()
     assert not trap.exists()
@@ -69,7 +69,7 @@ def test_nothing_in_it_is_unpickled(redis_url: str, tmp_path: Path) -> None:
 def test_optuna_reads_the_same_journal(store: Store, store_url: str, begin: StartRound) -> None:
     study = begin(points=({"x": 0.25},))
     mine = store.as_worker("w-0")
-    trial = optuna.Trial(mine.load_study(STUDY), mine.claim(study).trial_id)  # type: ignore[union-attr]
+    trial = optuna.Trial(mine.load_study(STUDY), mine.claims.claim(study).trial_id)  # type: ignore[union-attr]
     trial.suggest_float("x", 0, 1)
     mine.load_study(STUDY).tell(trial, 0.5)
 
@@ -80,7 +80,7 @@ def test_optuna_reads_the_same_journal(store: Store, store_url: str, begin: Star
 
 def test_a_server_that_is_away_is_told_as_such() -> None:
     with pytest.raises(StoreUnavailable, match="refused"):
-        open_store(f"redis://127.0.0.1:{free_port()}/0", patience=Patience(seconds=0.1))
+        open_store(f"redis://127.0.0.1:{free_port()}/0", retry=RetryPolicy(seconds=0.1))
 
 
 def test_a_database_that_the_server_does_not_have_is_told_at_once(redis_server: str) -> None:

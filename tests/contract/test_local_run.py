@@ -63,6 +63,16 @@ def once(how):
 
 breaks_once = once(lambda: os._exit(3))
 killed_once = once(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+def noisy(trial):
+    """Its process is killed once, in the middle of the verification."""
+    verifies = "verification" in trial.study.study_name
+    if verifies and trial.number == 4 and not os.path.exists("happened"):
+        Path("happened").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if verifies:
+        told(trial)
+    return trial.suggest_float("x", 0, 1) + trial.number % 3
 '''
 
 
@@ -216,10 +226,20 @@ def test_a_killed_run_takes_its_workers_along_and_its_database_is_found_again(fo
     run.kill()
     run.communicate()
 
-    until(lambda: not any("tuning_cli.tether" in words for words in folder.left_behind()), "workers outlived their run")
+    until(
+        lambda: not any("tuning_client.local.die_with_parent" in words for words in folder.left_behind()),
+        "workers outlived their run",
+    )
+    for told in ("status", "list"):
+        (row,) = json.loads(folder.tuning(told, "--local", "-o", "json").stdout)
+        assert row["state"] == "Interrupted", told
+    detail = folder.tuning("status", "told", "--local").stdout
+    assert "told: interrupted; " in detail
+    assert f"`tuning run` with its manifest, in {folder.path} goes on from here" in detail
     after = folder.tuning("run", file)
     assert after.returncode == 0, after.stderr
     assert states(folder.trials()) == {"Complete": 15}
+    assert json.loads(folder.tuning("status", "--local", "-o", "json").stdout)[0]["state"] == "Complete"
 
 
 def test_sigterm_leaves_nothing_behind(folder: Folder) -> None:
@@ -242,15 +262,78 @@ def test_a_worker_whose_process_ended_goes_on(folder: Folder, function: str, fai
     assert (found["Complete"], found.get("Failed", 0)) == (6, failed)
 
 
-def test_a_changed_study_says_that_it_begins_anew(folder: Folder) -> None:
-    file = folder.study(trials=3, workers=1)
-    assert "begins anew" not in folder.tuning("run", file, *SQLITE).stdout
-    file.write_text(file.read_text().replace("Minimize", "Maximize"))
-    assert (
-        "told was changed since its last run and begins anew; the 3 trials"
-        in folder.tuning("run", file, *SQLITE).stdout
+def test_the_best_trials_are_measured_again_exactly_as_often_as_asked(folder: Folder) -> None:
+    study = folder.study("noisy", trials=6)
+    study.write_text(study.read_text() + "  verification: {top: 3, repeats: 4}\n")
+    ran = folder.tuning("run", study)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert (folder.path / "happened").exists()
+    status = json.loads(folder.tuning("status", "noisy", "-o", "json").stdout)
+    runs = status["verification"]["runs"]
+    assert (runs["complete"] + runs["pruned"], runs["failed"], runs["running"]) == (12, 0, 0)
+    assert sorted(folder.finished()) == sorted(set(folder.finished()))  # no run was done twice to its end
+    assert len(folder.finished()) == runs["complete"]
+    assert status["best"]["verified"] is True
+    assert f"best: trial {status['best']['trial']}\n" in ran.stdout
+    assert f"verification: {runs['complete']} runs of 3 trials" in ran.stdout
+    assert status["trials"]["summary"] == "6/6"
+
+
+def test_a_raised_budget_goes_on_and_what_is_best_then_is_verified_anew(folder: Folder) -> None:
+    study = folder.study("noisy", trials=4)
+    study.write_text(study.read_text() + "  verification: {top: 2, repeats: 2}\n")
+    assert folder.tuning("run", study).returncode == 0
+    study.write_text(study.read_text().replace("trials: 4", "trials: 7"))
+    assert folder.tuning("run", study).returncode == 0
+    status = json.loads(folder.tuning("status", "noisy", "-o", "json").stdout)
+    assert status["trials"]["summary"] == "7/7"
+    assert status["verification"]["study"].endswith("/r1/verification-7")
+
+
+def test_a_changed_objective_begins_a_round_that_starts_with_the_best_of_the_last(folder: Folder) -> None:
+    file = folder.study(trials=6, workers=1)
+    first = folder.tuning("run", file, *SQLITE)
+    assert "round" not in first.stdout
+    best = json.loads(folder.tuning("best", *SQLITE, "-o", "json").stdout)["parameters"]
+
+    (folder.path / "objective.py").write_text(OBJECTIVE + "# corrected")
+    second = folder.tuning("run", file, *SQLITE)
+
+    note = "objective.py changed since round 1: round 2 begins, and starts with the best settings of round 1"
+    assert f"{note}; the 6 trials of round 1 are kept" in second.stdout
+    assert folder.trials(*SQLITE)[0]["parameters"] == best
+    assert "begins" not in folder.tuning("run", file, *SQLITE).stdout, "the third run goes on with round 2"
+    assert "round 3 begins afresh" in folder.tuning("run", file, *SQLITE, "--fresh").stdout
+
+
+def test_the_failures_of_an_objective_that_was_corrected_no_longer_count(folder: Folder) -> None:
+    file = folder.study("fails", trials=3, failed=4, workers=1)
+    assert folder.tuning("run", file, *SQLITE).returncode == 1
+
+    (folder.path / "objective.py").write_text("def fails(trial):\n    return trial.suggest_float('x', 0, 1)\n")
+    for attempt in ("corrected", "and once more"):
+        again = folder.tuning("run", file, *SQLITE)
+        assert again.returncode == 0, (attempt, again.stderr)
+        assert states(folder.trials(*SQLITE)) == {"Complete": 3, "Failed": 4}
+        assert ("objective.py changed: the 4 failures of before no longer count" in again.stdout) is (
+            attempt == "corrected"
+        )
+
+
+def test_paths_count_from_the_manifest(folder: Folder) -> None:
+    below = folder.path / "below"
+    below.mkdir()
+    (below / "train.sh").write_text("echo loss=1\n")
+    text = folder.study(trials=2, workers=1).read_text()
+    (below / "study.yaml").write_text(
+        text.replace(
+            'python: {function: "objective:told"}}',
+            "command: {command: [sh, train.sh]}}\n  parameters: [{name: x, type: Int, min: 0, max: 9}]",
+        )
     )
-    assert "begins anew" not in folder.tuning("run", file, *SQLITE).stdout
+    run = folder.tuning("run", "below/study.yaml", *SQLITE)
+    assert run.returncode == 0, run.stderr
+    assert states(folder.trials(*SQLITE)) == {"Complete": 2}
 
 
 def test_objectives_that_always_end_their_process_end_the_run(folder: Folder) -> None:
@@ -275,8 +358,28 @@ def test_a_study_that_fails_says_why(folder: Folder) -> None:
     run = folder.tuning("run", folder.study("fails", failed=8, workers=1), *SQLITE)
 
     assert run.returncode == 1
-    assert "8 trials failed. The most frequent reasons:\n  6 × ValueError: no such thing\n" in run.stderr
+    assert (
+        "8 trials failed. The most frequent reasons:\n  6 × ValueError: no such thing (objective.py:17)\n" in run.stderr
+    )
+    assert 'objective.py", line 17, in fails' in run.stderr
     assert (folder.path / ".tuning" / "fails.html").exists()
+
+
+def test_a_typo_ends_the_run_at_once_and_a_correction_runs(folder: Folder) -> None:
+    (folder.path / "objective.py").write_text("def typo(trial):\n    return trial.suggest_flaot('x', 0, 1)\n")
+    file = folder.study("typo", trials=3, failed=500, workers=1)
+    first = folder.tuning("run", file, *SQLITE)
+    assert first.returncode == 1
+    assert "the first 3 trials failed alike: AttributeError: 'Trial' object has no attribute" in first.stderr
+    assert "objective.py\", line 2, in typo\n    return trial.suggest_flaot('x', 0, 1)" in first.stderr
+    assert "Correct the objective and run it again" in first.stderr
+
+    assert "the 3 failures of before no longer count" in folder.tuning("run", file, *SQLITE).stdout
+    assert states(folder.trials(*SQLITE)) == {"Failed": 6}, "another try, in case that something else was corrected"
+
+    (folder.path / "objective.py").write_text("def typo(trial):\n    return trial.suggest_float('x', 0, 1)\n")
+    assert folder.tuning("run", file, *SQLITE).returncode == 0
+    assert states(folder.trials(*SQLITE)) == {"Complete": 3, "Failed": 6}
 
 
 def test_an_objective_that_cannot_run_may_be_corrected(folder: Folder) -> None:
@@ -313,7 +416,7 @@ def test_a_file_with_the_code_beside_the_study_runs_from_standard_input(folder: 
     text = CONFIG_MAP + study.replace('"objective:objective"', '"mine:objective", configMap: code')
     run = folder.tuning("run", "-", *SQLITE, given=text.replace("loss, direction: Min", "loss, direction: Max"))
     assert run.returncode == 0, run.stderr
-    assert "warning: -:17: spec.metrics.loss: Maximize finds the largest loss" in run.stderr
+    assert "warning: -:17:13: spec.metrics.loss: Maximize finds the largest loss" in run.stderr
     values = [trial["metrics"]["loss"] for trial in folder.trials(*SQLITE)]
     assert len(values) == 4 and min(values) >= 0.5
 
@@ -324,8 +427,8 @@ def test_wrong_use(folder: Folder) -> None:
 
     run = folder.tuning("run", wrong)
     assert run.returncode == 2
-    assert re.search(r"told\.yaml:5: spec\.metrics\[0\]\.direction: ", run.stderr)
-    assert re.search(r"told\.yaml:7: spec\.budget\.trails: no such field", run.stderr)
+    assert re.search(r"told\.yaml:5:\d+: spec\.metrics\[0\]\.direction: ", run.stderr)
+    assert re.search(r"told\.yaml:7:\d+: spec\.budget\.trails: no such field", run.stderr)
     assert not (folder.path / ".tuning").exists()
 
     cases = [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tuning_study.crd import build_crd
+from tuning_study.api.crd import build_crd
 from tuning_study.manifest import parse_yaml, read_study
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import pytest
 from optuna.storages import BaseStorage
 from optuna.testing.pytest_storages import StorageTestCase
 
-from tuning_store.storage import open_storage
+from tuning_store.store import open_storage
 
 
 class TestPostgresStorage(StorageTestCase):

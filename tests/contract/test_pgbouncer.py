@@ -16,10 +16,10 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 
 from builders import make_round
-from tuning_store import progress, schema
-from tuning_store.storage import open_storage, open_store
-from tuning_store.values import Claimed
-from tuning_study.budget import Claim, Counts
+from tuning_store import schema
+from tuning_store.store import open_storage, open_store
+from tuning_store.values import ClaimedTrial
+from tuning_study.budget import ClaimDecision, Counts
 
 from . import servers
 from .conftest import start_round
@@ -61,7 +61,7 @@ def test_workers_use_a_budget_exactly(pooled_url: str) -> None:
     with ThreadPoolExecutor(WORKERS) as pool:
         shares = list(pool.map(lambda index: _work(pooled_url, study, f"w-{index}"), range(WORKERS)))
     assert sum(shares) == TRIALS
-    assert progress.read(store.engine)[resolved.study].counts == Counts(complete=TRIALS)
+    assert store.readings.progress()[resolved.study].counts == Counts(complete=TRIALS)
     trials = store.load_study(resolved.study).trials
     assert [(trial.number, trial.user_attrs) for trial in trials] == [(n, {"number": n}) for n in range(TRIALS)]
     store.close()
@@ -75,8 +75,8 @@ def test_plain_optuna_works(pooled_url: str) -> None:
 
 def _work(url: str, study: int, worker: str) -> int:
     store, done = open_store(url, worker=worker), 0
-    while (taken := store.claim(study)) is not Claim.OVER:
-        if isinstance(taken, Claimed):
+    while (taken := store.claims.claim(study)) is not ClaimDecision.OVER:
+        if isinstance(taken, ClaimedTrial):
             store.storage.set_trial_user_attr(taken.trial_id, "number", taken.number)
             done += store.storage.set_trial_state_values(taken.trial_id, TrialState.COMPLETE, [1.0])
     store.close()

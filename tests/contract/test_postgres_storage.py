@@ -14,13 +14,13 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import create_engine, text
 
 from builders import make_round
-from tuning_store import claims, progress, schema, tenants
+from tuning_store import schema, tenants
 from tuning_store.exceptions import ClaimLost
-from tuning_store.postgres.link import Link
+from tuning_store.postgres.connection import Connection
 from tuning_store.postgres.storage import PostgresStorage
-from tuning_store.storage import open_storage, open_store
+from tuning_store.store import open_storage, open_store
 from tuning_store.urls import driver_url
-from tuning_store.values import Claimed
+from tuning_store.values import ClaimedTrial
 from tuning_study.budget import Counts
 
 from .conftest import start_round
@@ -44,15 +44,15 @@ def plain(postgres_url: str, storage: PostgresStorage) -> optuna.storages.RDBSto
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every statement that goes through a Link, in order."""
+    """Every statement that goes through a Connection, in order."""
     sent: list[str] = []
-    once = Link.once
+    once = Connection.call_once
 
-    def recorded(self: Link, statement: str, parameters: Any) -> Any:
+    def recorded(self: Connection, statement: str, parameters: Any) -> Any:
         sent.append(statement)
         return once(self, statement, parameters)
 
-    monkeypatch.setattr(Link, "once", recorded)
+    monkeypatch.setattr(Connection, "call_once", recorded)
     return sent
 
 
@@ -76,15 +76,18 @@ class TestRoundTrips:
         study.sampler = optuna.samplers.RandomSampler()
         for _ in range(2):  # the first asks once for each parameter that it does not know
             statements.clear()
-            taken = worker.claim(study_id)
-            assert isinstance(taken, Claimed)
+            taken = worker.claims.claim(study_id)
+            assert isinstance(taken, ClaimedTrial)
             trial = optuna.Trial(study, taken.trial_id)
             for name in ("x", "y"):
                 trial.suggest_float(name, 0, 1)
             trial.report(0.5, 1)
             trial.set_user_attr("note", "kept")
             study.tell(trial, 0.5)
-        assert [statement.split("(")[0].split()[-1] for statement in statements] == ["tuning_claim", "tuning_finish"]
+        assert [statement.split("(")[0].split()[-1] for statement in statements] == [
+            "tuning_claim_v1",
+            "tuning_finish_v1",
+        ]
         store.close()
 
     def test_of_reading_again_bring_only_what_is_new(self, storage: PostgresStorage, plain: Any) -> None:
@@ -136,13 +139,14 @@ class TestBufferedChanges:
         store = open_store(postgres_url)
         study = start_round(store, make_round())
         first, second = store.as_worker("w-0"), store.as_worker("w-1")
-        taken = first.claim(study)
-        assert isinstance(taken, Claimed)
+        taken = first.claims.claim(study)
+        assert isinstance(taken, ClaimedTrial)
         first.storage.set_trial_intermediate_value(taken.trial_id, 1, 0.1)
-        claims.give_back(store.engine, study, "w-0")
-        second.claim(study)
+        store.claims.release(study, "w-0")
+        second.claims.claim(study)
         with pytest.raises(ClaimLost):
             first.storage.set_trial_state_values(taken.trial_id, TrialState.COMPLETE, [1.0])
+        assert isinstance(first.storage, PostgresStorage)
         first.storage.flush()
         assert second.storage.get_trial(taken.trial_id).intermediate_values == {}
         store.close()
@@ -152,11 +156,11 @@ class TestBufferedChanges:
         store = open_store(postgres_url)
         study = start_round(store, make_round())
         first, second = store.as_worker("w-0"), store.as_worker("w-1")
-        taken = first.claim(study)
-        assert isinstance(taken, Claimed)
+        taken = first.claims.claim(study)
+        assert isinstance(taken, ClaimedTrial)
         first.storage.set_trial_param(taken.trial_id, "x", 0.5, UNIT)
-        first.give_back(study)
-        assert second.claim(study) == taken
+        first.claims.release(study, "w-0")
+        assert second.claims.claim(study) == taken
         assert second.storage.get_trial(taken.trial_id).params == {"x": 0.5}
         store.close()
 
@@ -184,12 +188,12 @@ class TestPlainOptuna:
         study_id = start_round(store, resolved)
         optuna.load_study(storage=plain, study_name=resolved.study).optimize(_sphere, n_trials=2)
         worker = store.as_worker("w-0")
-        taken = worker.claim(study_id)
-        assert isinstance(taken, Claimed)
+        taken = worker.claims.claim(study_id)
+        assert isinstance(taken, ClaimedTrial)
         assert taken.number == 2
         worker.storage.set_trial_state_values(taken.trial_id, TrialState.COMPLETE, [1.0])
-        assert progress.read(store.engine)[resolved.study].counts == Counts(complete=3)
-        assert worker.claim(study_id) == "Over"
+        assert store.readings.progress()[resolved.study].counts == Counts(complete=3)
+        assert worker.claims.claim(study_id) == "Over"
         store.close()
 
     def test_history_of_before_is_counted(self, postgres_url: str) -> None:
@@ -199,7 +203,7 @@ class TestPlainOptuna:
         schema.create(postgres_url)
         store = open_store(postgres_url)
         start_round(store, make_round())
-        assert progress.read(store.engine)[make_round().study].counts == Counts(complete=3)
+        assert store.readings.progress()[make_round().study].counts == Counts(complete=3)
         store.close()
 
     def test_may_delete_a_study(self, storage: PostgresStorage, plain: Any, postgres_url: str) -> None:
@@ -235,9 +239,9 @@ class TestConnections:
         worker = open_store(postgres_url, worker="w-0")
         worker.load_study(make_round().study).get_trials()
         for _ in range(3):
-            taken = worker.claim(study)
-            assert isinstance(taken, Claimed)
-            worker.beat(study)
+            taken = worker.claims.claim(study)
+            assert isinstance(taken, ClaimedTrial)
+            worker.claims.record_heartbeat(study)
             worker.storage.set_trial_state_values(taken.trial_id, TrialState.COMPLETE, [1.0])
         assert _sessions(postgres_url) == 1
         worker.close()
@@ -247,10 +251,10 @@ class TestConnections:
         schema.create(postgres_url)
         store = open_store(postgres_url)
         study = start_round(store, make_round())
-        _lose_first_answer(monkeypatch, "tuning_claim")
-        taken = store.as_worker("w-0").claim(study)
-        assert isinstance(taken, Claimed)
-        assert progress.read(store.engine)[make_round().study].counts == Counts(running=1)
+        _lose_first_answer(monkeypatch, "tuning_claim_v1")
+        taken = store.as_worker("w-0").claims.claim(study)
+        assert isinstance(taken, ClaimedTrial)
+        assert store.readings.progress()[make_round().study].counts == Counts(running=1)
         store.close()
 
 
@@ -320,9 +324,10 @@ def _lose_first_answer(monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
 
     from tuning_store.exceptions import translated
 
-    once, lost = Link.once, []
+    once = Connection.call_once
+    lost: list[str] = []
 
-    def lose(self: Link, sent: str, parameters: Any) -> Any:
+    def lose(self: Connection, sent: str, parameters: Any) -> Any:
         rows = once(self, sent, parameters)
         if statement in sent and not lost:
             lost.append(sent)
@@ -330,7 +335,7 @@ def _lose_first_answer(monkeypatch: pytest.MonkeyPatch, statement: str) -> None:
                 raise psycopg2.OperationalError("server closed the connection unexpectedly")
         return rows
 
-    monkeypatch.setattr(Link, "once", lose)
+    monkeypatch.setattr(Connection, "call_once", lose)
 
 
 def _rows(url: str, table: str) -> int:

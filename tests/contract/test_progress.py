@@ -9,17 +9,19 @@ from optuna.trial import TrialState
 from sqlalchemy import create_engine, event
 
 from builders import MAXIMIZE, MINIMIZE, make_round
-from tuning_operator.describe import describe_best
 from tuning_store import schema, tenants
-from tuning_store.progress import read_all, read_candidates, read_point, read_some
-from tuning_store.storage import Store, open_store
+from tuning_store.postgres.progress import read_all, read_some
+from tuning_store.sql.readers import SqlReadings
+from tuning_store.store import Store, open_store
 from tuning_store.urls import driver_url
-from tuning_store.values import Claimed
-from tuning_study.budget import Counts, Over
-from tuning_study.results import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE, Candidate
+from tuning_store.values import ClaimedTrial, TrialDetails
+from tuning_study.attributes import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE
+from tuning_study.budget import Counts, StopReason
+from tuning_study.results.candidates import Candidate
+from tuning_study.results.describe import describe_best
 from tuning_study.round import ResolvedRound
 
-from .conftest import start_round
+from .conftest import start_round, store_engine
 
 ONE = make_round()
 TWO_OBJECTIVES = make_round(metrics=[MAXIMIZE, MINIMIZE])
@@ -35,9 +37,9 @@ def run_one(
     failure: str | None = None,
 ) -> int:
     """One trial that completes with `values`, or fails; returns its id."""
-    study = store.ledger.find(resolved.study)
-    taken = store.as_worker(worker).claim(study)
-    assert isinstance(taken, Claimed)
+    study = store.rounds.find(resolved.study)
+    taken = store.as_worker(worker).claims.claim(study)
+    assert isinstance(taken, ClaimedTrial)
     store.load_study(resolved.study).get_trials()
     if violation is not None:
         store.storage.set_trial_system_attr(taken.trial_id, "constraints:latency<=1", violation)
@@ -50,8 +52,13 @@ def run_one(
 
 def test_a_round_that_was_just_started_has_no_trials(store: Store) -> None:
     start_round(store, ONE)
-    found = store.ledger.progress()[ONE.study]
-    assert (found.counts, found.shares, found.over, found.last_finished_at) == (Counts(), {}, None, None)
+    found = store.readings.progress()[ONE.study]
+    assert (found.counts, found.counts_by_worker, found.stop_reason, found.last_finished_at) == (
+        Counts(),
+        {},
+        None,
+        None,
+    )
     assert (found.owner, found.retain, found.schema) == ("cluster", False, None)
 
 
@@ -59,10 +66,10 @@ def test_counts_are_by_state_and_shares_by_worker(store: Store) -> None:
     study = start_round(store, ONE, points=({"x": 0.1}, {"x": 0.2}, {"x": 0.3}, {"x": 0.4}))
     run_one(store, ONE, [0.5], worker="a")
     run_one(store, ONE, worker="b", failure="no metric")
-    store.as_worker("b").claim(study)
-    found = store.ledger.progress()[ONE.study]
+    store.as_worker("b").claims.claim(study)
+    found = store.readings.progress()[ONE.study]
     assert found.counts == Counts(complete=1, failed=1, running=1, waiting=1)
-    assert found.shares == {"a": Counts(complete=1), "b": Counts(failed=1, running=1)}
+    assert found.counts_by_worker == {"a": Counts(complete=1), "b": Counts(failed=1, running=1)}
     assert found.last_finished_at is not None and found.last_finished_at >= found.started_at
 
 
@@ -72,8 +79,8 @@ def test_many_rounds_cost_one_statement(sql_store: Store) -> None:
         start_round(sql_store, resolved)
     run_one(sql_store, many[3], [0.5])
     statements: list[str] = []
-    event.listen(sql_store.engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
-    found = sql_store.ledger.progress()
+    event.listen(store_engine(sql_store), "before_cursor_execute", lambda *call: statements.append(call[2]))
+    found = sql_store.readings.progress()
     assert set(found) == {resolved.study for resolved in many}
     assert [name for name, entry in found.items() if entry.counts.complete] == [many[3].study]
     assert len([text for text in statements if "tuning_rounds" in text]) == 1
@@ -99,8 +106,8 @@ def test_several_schemas_are_read_together(postgres_url: str) -> None:
         (places[0], rounds[0].study)
     }
     first, second = (engine.execution_options(schema_translate_map={None: place}) for place in places)
-    assert read_candidates(second, rounds[1].study) == [Candidate(0, (0.5,))]
-    assert read_candidates(first, rounds[1].study) == []
+    assert SqlReadings(second).candidates(rounds[1].study) == [Candidate(0, (0.5,))]
+    assert SqlReadings(first).candidates(rounds[1].study) == []
     engine.dispose()
 
 
@@ -114,7 +121,7 @@ def test_a_row_in_one_tenants_tables_cannot_stand_in_for_anothers_round(postgres
         start_round(store, resolved)
         if namespace == "liar":
             run_one(store, resolved, [0.5])
-            store.ledger.stop(store.ledger.find(resolved.study), Over.GOAL_REACHED, "so there")
+            store.claims.stop(store.rounds.find(resolved.study), StopReason.GOAL_REACHED, "so there")
         store.close()
     engine = create_engine(driver_url(postgres_url))
 
@@ -122,9 +129,9 @@ def test_a_row_in_one_tenants_tables_cannot_stand_in_for_anothers_round(postgres
         read_all(engine, [liar, victim]),
         read_some(engine, {liar: [resolved.study], victim: [resolved.study]}),
     ):
-        assert (found[victim, resolved.study].counts, found[victim, resolved.study].over) == (Counts(), None)
+        assert (found[victim, resolved.study].counts, found[victim, resolved.study].stop_reason) == (Counts(), None)
         assert found[liar, resolved.study].counts == Counts(complete=1)
-    assert read_candidates(engine.execution_options(schema_translate_map={None: victim}), resolved.study) == []
+    assert SqlReadings(engine.execution_options(schema_translate_map={None: victim})).candidates(resolved.study) == []
     engine.dispose()
 
 
@@ -133,29 +140,29 @@ def test_the_silence_of_a_worker_is_told_while_it_runs_a_trial(postgres_url: str
     store = open_store(postgres_url)
     study = start_round(store, ONE)
     run_one(store, ONE, [0.5], worker="idle")
-    store.as_worker("busy").claim(study)
-    store.as_worker("gone").claim(study)
+    store.as_worker("busy").claims.claim(study)
+    store.as_worker("gone").claims.claim(study)
     for worker in ("idle", "busy", "gone"):
-        store.as_worker(worker).beat(study)
-    with store.engine.begin() as connection:
+        store.as_worker(worker).claims.record_heartbeat(study)
+    with store_engine(store).begin() as connection:
         ago = "UPDATE tuning_workers SET seen_at = seen_at - interval '40 s' WHERE worker = 'gone'"
         connection.exec_driver_sql(ago)
 
-    silent = store.ledger.progress()[ONE.study].silent
+    silent = store.readings.progress()[ONE.study].seconds_since_heartbeat
 
     assert silent == {"busy": pytest.approx(0, abs=5), "gone": pytest.approx(40, abs=5)}
     store.close()
 
 
 def test_no_schemas_are_no_rounds(sql_store: Store) -> None:
-    assert read_all(sql_store.engine, []) == read_some(sql_store.engine, {}) == {}
+    assert read_all(store_engine(sql_store), []) == read_some(store_engine(sql_store), {}) == {}
 
 
 def test_how_a_round_ended_is_told(store: Store) -> None:
     study = start_round(store, ONE)
-    store.ledger.stop(study, Over.GOAL_REACHED, "trial 3 reached it")
-    found = store.ledger.progress()[ONE.study]
-    assert (found.over, found.detail) == (Over.GOAL_REACHED, "trial 3 reached it")
+    store.claims.stop(study, StopReason.GOAL_REACHED, "trial 3 reached it")
+    found = store.readings.progress()[ONE.study]
+    assert (found.stop_reason, found.detail) == (StopReason.GOAL_REACHED, "trial 3 reached it")
 
 
 def test_candidates_have_their_values_in_the_order_of_the_objectives(store: Store) -> None:
@@ -163,7 +170,7 @@ def test_candidates_have_their_values_in_the_order_of_the_objectives(store: Stor
     run_one(store, TWO_OBJECTIVES, [0.9, 5.0])
     run_one(store, TWO_OBJECTIVES, failure="x")
     run_one(store, TWO_OBJECTIVES, [float("inf"), float("-inf")])
-    assert store.ledger.candidates(TWO_OBJECTIVES.study) == [
+    assert store.readings.candidates(TWO_OBJECTIVES.study) == [
         Candidate(0, (0.9, 5.0)),
         Candidate(2, (float("inf"), float("-inf"))),
     ]
@@ -173,7 +180,7 @@ def test_candidates_have_their_values_in_the_order_of_the_objectives(store: Stor
 def test_a_candidate_is_feasible_up_to_zero(store: Store, violation: float, feasible: bool) -> None:
     start_round(store, ONE)
     run_one(store, ONE, [0.5], violation=violation)
-    assert store.ledger.candidates(ONE.study) == [Candidate(0, (0.5,), feasible)]
+    assert store.readings.candidates(ONE.study) == [Candidate(0, (0.5,), feasible)]
 
 
 def test_failures_are_counted_by_reason_the_most_frequent_first(store: Store) -> None:
@@ -181,7 +188,7 @@ def test_failures_are_counted_by_reason_the_most_frequent_first(store: Store) ->
     for reason in ("rare", "often", "often", 'with "quotes" → é'):
         run_one(store, ONE, failure=reason)
     run_one(store, ONE, [0.5], failure="an attempt that was repeated")
-    found = store.ledger.failures(ONE.study)
+    found = store.readings.failures(ONE.study)
     assert found[0] == ("often", 2)
     assert sorted(found[1:]) == [("rare", 1), ('with "quotes" → é', 1)]
 
@@ -189,13 +196,13 @@ def test_failures_are_counted_by_reason_the_most_frequent_first(store: Store) ->
 def test_a_point_is_a_trial_as_optuna_tells_it(sql_store: Store) -> None:
     study = start_round(sql_store, ONE)
     worker = sql_store.as_worker("w-0")
-    taken = worker.claim(study)
-    assert isinstance(taken, Claimed)
+    taken = worker.claims.claim(study)
+    assert isinstance(taken, ClaimedTrial)
     trial = optuna.Trial(worker.load_study(ONE.study), taken.trial_id)
     drawn = {"k": trial.suggest_categorical("k", ["a", None]), "n": trial.suggest_int("n", 1, 9)}
     trial.set_user_attr("note", {"kept": [1]})
-    worker.storage.flush()
-    assert read_point(sql_store.engine, ONE.study, 0) == (drawn, {"note": {"kept": [1]}})
+    worker.claims.release(study, "w-0")  # writes what is buffered
+    assert sql_store.readings.trial(ONE.study, 0) == TrialDetails(drawn, {"note": {"kept": [1]}})
 
 
 def test_the_best_trial_in_a_status_has_only_numbers_that_json_knows(tmp_path: Path) -> None:
@@ -206,12 +213,12 @@ def test_the_best_trial_in_a_status_has_only_numbers_that_json_knows(tmp_path: P
     start_round(store, resolved)
     trial = run_one(store, resolved, [float("-inf")])
     reported = {"accuracy": float("-inf"), "size": 5.0, "loss": float("nan")}
-    with store.engine.begin() as connection:
+    with store_engine(store).begin() as connection:
         connection.exec_driver_sql(
             "INSERT INTO trial_user_attributes (trial_id, key, value_json) VALUES (?, ?, ?)",
             (trial, METRICS_ATTRIBUTE, json.dumps(reported)),
         )
-    point = read_point(store.engine, resolved.study, 0)
+    found = store.readings.trial(resolved.study, 0)
     store.close()
-    best = describe_best(Candidate(0, (float("-inf"),)), resolved.spec, *point)
+    best = describe_best(Candidate(0, (float("-inf"),)), resolved.spec, found.parameters, found.attributes)
     assert [(metric.name, metric.value) for metric in best.metrics] == [("accuracy", "-Infinity"), ("size", 5.0)]

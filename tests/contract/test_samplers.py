@@ -1,6 +1,7 @@
 """Our samplers keep Optuna's contract: its own suite, whole, on each of them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from optuna.samplers import BaseSampler
@@ -10,9 +11,9 @@ from optuna.testing.pytest_samplers import (
     RelativeSamplerTestCase,
 )
 
-from tuning_study.cma_es import CovarianceMatrixSampler
-from tuning_study.gaussian_process import GaussianProcessSampler
-from tuning_study.tpe import TreeParzenSampler
+from tuning_study.search.samplers.cma_es import CovarianceMatrixSampler
+from tuning_study.search.samplers.gaussian.sampler import GaussianProcessSampler
+from tuning_study.search.samplers.tpe import TreeParzenSampler
 
 Build = Callable[[], BaseSampler]
 
@@ -30,9 +31,11 @@ class TestTreeParzenOfSingleParameters(BasicSamplerTestCase, MultiObjectiveSampl
 
 
 class TestCovarianceMatrix(BasicSamplerTestCase, RelativeSamplerTestCase, MultiObjectiveSamplerTestCase):
-    @pytest.fixture(params=["", "use_separable_cma", "with_margin", "lr_adapt"])
+    @pytest.fixture(
+        params=[{}, {"use_separable_cma": True}, {"with_margin": True}, {"lr_adapt": True}, {"restarts": "BIPOP"}]
+    )
     def sampler(self, request: pytest.FixtureRequest) -> Build:
-        options = {request.param: True} if request.param else {}
+        options: dict[str, Any] = request.param
         return lambda: CovarianceMatrixSampler(n_startup_trials=0, **options)
 
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from tuning_store import schema
-from tuning_store.storage import open_storage
-from tuning_store.tables import studies, trials
+from tuning_store.sql.tables import studies, trials
+from tuning_store.store import open_storage
 from tuning_store.urls import driver_url
 
 OURS = {"tuning_rounds", "tuning_workers", "tuning_claims"}
@@ -36,7 +36,7 @@ def tables(url: str) -> set[str]:
 @pytest.mark.parametrize("make", [create, open_one])
 def test_eight_processes_at_once_make_one_schema(sql_url: str, make: Callable[[str], str]) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tuning_store.storage"])
+    context.set_forkserver_preload(["tuning_store.store"])
     with ProcessPoolExecutor(8, mp_context=context) as pool:
         assert list(pool.map(make, [sql_url] * 8)) == ["made"] * 8
     assert tables(sql_url) >= OURS | {"studies", "trials", "alembic_version"}

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from contract.conftest import StartRound
-from tuning_cli.identity import RunIdentity, by_display_name, display_names
-from tuning_store.storage import Store, open_store
-from tuning_study.budget import Counts, Over
+from tuning_report.run_identity import RunIdentity
+from tuning_report.worker_names import by_display_name, display_names
+from tuning_store.store import Store, open_store
+from tuning_study.budget import Counts, StopReason
 
 MANIFEST = """\
 apiVersion: tuning.dev/v1alpha1
@@ -41,8 +42,14 @@ class Laptop:
 
     def run(self) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "tuning_cli.app", "run", "study.yaml", "--storage", self.url]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen(command, cwd=self.folder, text=True, start_new_session=True, **pipes)
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            text=True,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     @property
     def starts(self) -> Counter[str]:
@@ -63,11 +70,11 @@ def until(holds: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def standing(url: str) -> tuple[Counts, Over | None, bool]:
+def standing(url: str) -> tuple[Counts, StopReason | None, bool]:
     store = open_store(url)
     try:
-        (progress,) = store.ledger.progress().values()
-        return progress.counts, progress.over, progress.limits.paused
+        (progress,) = store.readings.progress().values()
+        return progress.counts, progress.stop_reason, progress.limits.paused
     finally:
         store.close()
 
@@ -79,7 +86,7 @@ def test_two_runs_share_the_budget(tmp_path: Path, store_url: str) -> None:
         assert code == 0, output
     laptop = Laptop(tmp_path / "c", store_url)
     assert laptop.starts == Counter({str(number): 1 for number in range(8)})
-    assert standing(store_url)[:2] == (Counts(complete=8), Over.BUDGET_USED)
+    assert standing(store_url)[:2] == (Counts(complete=8), StopReason.BUDGET_USED)
 
 
 def test_a_run_that_is_stopped_stops_no_other(tmp_path: Path, sqlite_url: str) -> None:
@@ -120,15 +127,15 @@ class TestRetiredWorkers:
     def test_leave_the_others(self, store: Store, begin: StartRound) -> None:
         study = begin()
         for worker in ("mine-0", "mine-1", "other"):
-            store.as_worker(worker).beat(study)
+            store.as_worker(worker).claims.record_heartbeat(study)
         silent = timedelta(seconds=60)
-        assert store.ledger.retire(study, ["mine-0", "mine-1"], silent=silent)
-        assert not store.ledger.retire(study, ["other"], silent=silent)
+        assert store.claims.forget_workers(study, ["mine-0", "mine-1"], stale_after=silent)
+        assert not store.claims.forget_workers(study, ["other"], stale_after=silent)
 
     def test_count_others_that_went_silent_as_ended(self, store: Store, begin: StartRound) -> None:
         study = begin()
-        store.as_worker("other").beat(study)
-        assert not store.ledger.retire(study, ["mine"], silent=timedelta(seconds=-1))
+        store.as_worker("other").claims.record_heartbeat(study)
+        assert not store.claims.forget_workers(study, ["mine"], stale_after=timedelta(seconds=-1))
 
 
 class TestAnIdentity:

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from authority import Authority
 from tuning_store import address, schema
 from tuning_store.exceptions import StoreUnavailable
-from tuning_store.storage import open_store
+from tuning_store.store import open_store
 from tuning_store.tenants import create, create_role, tenant_of
 from tuning_store.urls import driver_url, engine_arguments
 
@@ -154,7 +154,7 @@ def test_without_a_certificate_nothing_is_checked_but_what_the_url_asks_for(serv
 
 
 def test_the_tunnel_keeps_the_name_that_the_certificate_has(server: Server, tmp_path: Path) -> None:
-    from tuning_cli.tunnel import through
+    from tuning_client.cluster.port_forward import through
 
     certificate = tmp_path / "ca"
     certificate.write_text(server.authority.pem())

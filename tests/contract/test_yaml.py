@@ -4,6 +4,7 @@ kubectl itself is asked, by a command that needs no API server.
 """
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def by_kubectl(kubectl: Path, body: str) -> list[Any]:
     """What kubectl makes of each document's `x`; REFUSED where it takes none."""
     head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
     documents = "\n---\n".join(head + document for document in body.split("\n---\n"))
-    command = [kubectl, "label", "--local", "--dry-run=client", "-o", "json", "-f", "-", "a=b"]
+    command = [str(kubectl), "label", "--local", "--dry-run=client", "-o", "json", "-f", "-", "a=b"]
     done = subprocess.run(command, input=documents, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return [REFUSED]
@@ -123,7 +124,7 @@ def test_a_scalar_that_is_read_in_two_ways_is_refused_until_it_is_quoted(kubectl
     if text != ".5_0":
         plain = YAML(typ="safe", pure=True).load(f"x: {text}")["x"]
         assert not same(plain, by_kubectl(kubectl, f"x: {text}")[0]), "both read it alike: it could be taken"
-    with pytest.raises(InvalidStudy, match=r"^line 2: .*: quote it"):
+    with pytest.raises(InvalidStudy, match=r"^line 2, column \d+: .*: quote it"):
         read_documents(f"a: 1\nx: {text}")
     assert by_tuning(f'x: "{text}"') == by_kubectl(kubectl, f'x: "{text}"') == [text]
 
@@ -141,7 +142,7 @@ def test_a_number_that_json_lacks_is_refused_by_both(kubectl: Path, text: str) -
         ("x: .inf", "`.inf` is no number that JSON has: quote it, or write another"),
         ("x: {1: a}", "the key 1 is no text: quote it"),
         ("x: {y: 1}", '`y` is "y" in YAML 1.2 and true for kubectl: quote it ("y")'),
-        ("x: {a: 1, a: 2}", '"a" is there twice: remove one of them'),
+        ("x: {a: 1, a: 2}", '"a" is there twice, first in line 1: remove one of them, or make one of both'),
         (
             "x: !!float 1",
             "remove the tag tag:yaml.org,2002:float, which not every reader knows, and quote what is text",
@@ -152,7 +153,8 @@ def test_a_number_that_json_lacks_is_refused_by_both(kubectl: Path, text: str) -
 def test_a_refusal_says_what_to_write(text: str, message: str) -> None:
     with pytest.raises(InvalidStudy) as refused:
         read_documents(text)
-    assert refused.value.problems == [f"line 1: {message}"]
+    (told,) = refused.value.problems
+    assert re.sub(r"^line 1, column \d+: ", "", told) == message
 
 
 @pytest.mark.parametrize("text", ["x: 1\n...\nx: 2", "x: 1\n--- {x: 2}", "x: 1\n---\n...\nx: 2"])
@@ -163,13 +165,18 @@ def test_a_document_that_kubectl_overlooks_is_refused(text: str) -> None:
 
 def test_an_alias_is_where_it_was_written() -> None:
     (document,) = read_documents("a: &a\n  b: 1\nx:\n  <<: {c: 1}\n  d:\n    - name: e\n      f: *a\n")
-    assert [document.line_of(place) for place in ("x.c", "x.d[0].f", "x.d.e.f.b", "x.z", "z")] == [4, 7, 2, 3, None]
+    found = [document.find(place) for place in ("x.c", "x.d[0].f", "x.d.e.f.b", "x.z", "z")]
+    assert found == [(4, 3), (7, 7), (2, 3), (3, 1), None]
 
 
-def test_every_line_is_told() -> None:
+def test_every_place_is_told() -> None:
     with pytest.raises(InvalidStudy) as refused:
         read_documents("a: on\nb:\n  - yes\n  - c: 0777\n")
-    assert [problem.partition(":")[0] for problem in refused.value.problems] == ["line 1", "line 3", "line 4"]
+    assert [problem.partition(":")[0] for problem in refused.value.problems] == [
+        "line 1, column 4",
+        "line 3, column 5",
+        "line 4, column 8",
+    ]
 
 
 STRUCTURES = {

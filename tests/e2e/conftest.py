@@ -45,7 +45,8 @@ class Kubectl:
         return json.loads(self(f"get {what} -o json"))
 
     def status(self, study: str) -> dict[str, Any]:
-        return self.get(f"tstudy {study}").get("status", {})
+        status: dict[str, Any] = self.get(f"tstudy {study}").get("status", {})
+        return status
 
     def condition(self, study: str, kind: str) -> dict[str, Any]:
         return next((c for c in self.status(study).get("conditions", ()) if c["type"] == kind), {})
@@ -93,8 +94,13 @@ def system() -> Kubectl:
 def install(*values: str) -> None:
     """The chart with these values, and none of those that it had before."""
     helm = "helm upgrade --install tuning charts/tuning-operator --create-namespace --reset-values --wait --timeout 3m"
-    more = shlex.split(os.environ.get("TUNING_HELM_ARGS", ""))
-    run([*shlex.split(helm), "-n", SYSTEM, *more, *(part for value in values for part in ("--set", value))])
+    more = [part for value in values for part in ("--set", value)]
+    run([*shlex.split(helm), "-n", SYSTEM, *helm_arguments(), *more])
+
+
+def helm_arguments() -> list[str]:
+    """What every release of the chart on this cluster needs."""
+    return shlex.split(os.environ.get("TUNING_HELM_ARGS", ""))
 
 
 @pytest.fixture

@@ -74,8 +74,8 @@ def test_a_metric_that_never_comes_fails_the_study_and_is_named(kubectl: Kubectl
     kubectl.wait("wrong", "Failed")
 
     failed = kubectl.condition("wrong", "Failed")
-    assert failed["reason"] == "TooManyFailures"
-    assert "did not report accuracy" in failed["message"]
+    assert failed["reason"] == "FailedFast"
+    assert "the first 3 trials failed alike: the objective did not report accuracy" in failed["message"]
     assert kubectl.condition("wrong", "Complete")["status"] == "False"
 
 

@@ -10,13 +10,16 @@ import pytest
 from integration.harness import ControlPlane, FakeNode
 from integration.operator_fixtures import (  # noqa: F401 - fixtures
     crd,
+    exporter,
     gate,
+    module_exporter,
     operator,
     postgres,
     session_operator,
     session_postgres,
     studies,
     system,
+    token_file,
 )
 
 

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from integration.harness import ControlPlane, FakeNode, Kube
-from integration.services import SYSTEM, Operator, Postgres, chart_rbac
+from integration.services import SYSTEM, Operator, Postgres, Service, chart_rbac
 from integration.studies import Gate, Study
-from tuning_study.crd import build_crd
+from tuning_study.api.crd import build_crd
 
 Object = dict[str, Any]
+TOKEN = "token-of-the-tests"
+"""Of the exporter."""
 Studies = Callable[[Object], Study]
 
 
@@ -103,3 +105,29 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     made = Gate(tmp_path)
     yield made
     made.open()  # whatever still waits may end
+
+
+@pytest.fixture(scope="module")
+def token_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the exporter finds its token, as in a mounted Secret."""
+    file = tmp_path_factory.mktemp("token") / "token"
+    file.write_text(TOKEN)
+    return file
+
+
+@pytest.fixture(scope="module")
+def module_exporter(
+    control_plane: ControlPlane, system: Kube, session_postgres: Postgres, token_file: Path
+) -> Iterator[Service]:
+    env = {"TUNING_STORE_URL": session_postgres.url, "TUNING_TOKEN_FILE": str(token_file)}
+    program = Service(control_plane, "tuning_exporter", "tuning-exporter", env)
+    program.start()
+    yield program
+    program.stop()
+
+
+@pytest.fixture
+def exporter(module_exporter: Service, postgres: Postgres) -> Service:
+    """`python -m tuning_exporter` with exactly the rights that the chart gives it, beside a running store."""
+    module_exporter.start()
+    return module_exporter

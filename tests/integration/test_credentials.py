@@ -37,7 +37,7 @@ def beside(control_plane: ControlPlane, kube: Kube) -> Iterator[Kube]:
     client.close()
 
 
-def annotations(kube: Kube) -> dict[str, str]:
+def annotations_of(kube: Kube) -> dict[str, str]:
     found: dict[str, str] = kube.get("Secret", "tuning-store")["metadata"].get("annotations", {})
     return found
 
@@ -56,7 +56,7 @@ def test_a_password_changes_while_workers_run_and_nothing_is_lost(
     after = store_url(kube)
     assert login_works(after)
     assert not login_works(before)
-    assert annotations(kube)["tuning.dev/rotated-at"]
+    assert annotations_of(kube)["tuning.dev/rotated-at"]
 
     # Every worker has to log in again, and at first all it knows is the old password.
     role, told = make_url(before).username, len(postgres.log)

@@ -13,11 +13,11 @@ from integration.operator_fixtures import Studies
 from integration.services import Operator, Postgres
 from integration.studies import Gate, quick_study, read_history, states
 from tuning_store import rounds, tenants
-from tuning_store.storage import open_store
-from tuning_study.digest import spec_digest
+from tuning_store.store import open_store
+from tuning_store.values import Owner
+from tuning_study.attributes import FAILURE_ATTRIBUTE
 from tuning_study.manifest import read_spec
-from tuning_study.results import FAILURE_ATTRIBUTE
-from tuning_study.round import resolve
+from tuning_study.round import resolve, spec_digest
 
 Object = dict[str, Any]
 
@@ -128,8 +128,8 @@ def start_round(url: str, tenant: tenants.Tenant, body: Object, owner: str) -> N
     place = {name: metadata[name] for name in ("namespace", "name", "uid")}
     resolved = resolve(spec, **place, number=1, versions={})
     store = open_store(url, schema=tenant.schema)
-    keeper = rounds.Ownership(owner)
-    rounds.start(store, resolved, digest=spec_digest(spec), budget=spec.budget, keeper=keeper, points=[])
+    keeper = Owner(owner)
+    rounds.start(store, resolved, digest=spec_digest(spec), budget=spec.budget, owner=keeper, points=[])
     store.close()
 
 

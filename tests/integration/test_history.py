@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 import pytest
 from kubernetes.aio.config import kube_config
 from sqlalchemy import create_engine
@@ -19,16 +19,18 @@ from builders import make_round
 from integration.harness import ControlPlane, Kube
 from integration.services import SYSTEM, Postgres
 from integration.studies import quick_study, store_url
-from tuning_operator.cluster import Cluster
-from tuning_operator.history import HistoryKeeper
+from tuning_kube.client import Cluster
+from tuning_operator.keepers.history import HistoryKeeper
+from tuning_operator.provision import Provisioner
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Stores
-from tuning_store import progress, rounds, tenants
+from tuning_store import rounds, tenants
 from tuning_store.exceptions import StoreUnavailable
-from tuning_store.storage import open_store
+from tuning_store.postgres.progress import read_all
+from tuning_store.store import open_store
 from tuning_store.urls import driver_url
-from tuning_study.digest import spec_digest
-from tuning_study.round import resolve
+from tuning_store.values import Owner, RoundKey
+from tuning_study.round import resolve, spec_digest
 
 
 @pytest.fixture
@@ -47,15 +49,15 @@ class History:
     url: str
     owner: str
 
-    def add(self, namespace: str, uid: str, *, owner: str | None = None, retain: bool = False) -> progress.Place:
+    def add(self, namespace: str, uid: str, *, owner: str | None = None, retain: bool = False) -> RoundKey:
         """A round of a study, as it was started at some time by the operator of `owner`."""
         tenant = tenants.tenant_of(namespace, owner or self.owner)
         resolved = resolve(make_round().spec, namespace=namespace, name="digits", uid=uid, number=1, versions={})
         tenants.create(self.url, tenant)
         store = open_store(self.url, schema=tenant.schema)
-        keeper = rounds.Ownership(tenant.owner, retain)
+        keeper = Owner(tenant.owner, retain)
         digest = spec_digest(resolved.spec)
-        rounds.start(store, resolved, digest=digest, budget=resolved.spec.budget, keeper=keeper, points=[{"x": 0.5}])
+        rounds.start(store, resolved, digest=digest, budget=resolved.spec.budget, owner=keeper, points=[{"x": 0.5}])
         store.close()
         return tenant.schema, resolved.study
 
@@ -84,9 +86,9 @@ class History:
         return found
 
     @property
-    def rounds(self) -> set[progress.Place]:
+    def rounds(self) -> set[RoundKey]:
         engine = create_engine(driver_url(self.url))
-        found = progress.read_all(engine, tenants.schemas(engine))
+        found = read_all(engine, tenants.schemas(engine))
         engine.dispose()
         return set(found)
 
@@ -117,7 +119,11 @@ def uid(kube: Kube) -> str:
 
 def keeper_of(cluster: Cluster, history: History, *watched: str) -> HistoryKeeper:
     settings = Settings(store_url=history.url, worker_image="none", watch_namespaces=watched)
-    return HistoryKeeper(settings, cluster, Stores(settings, cluster, history.owner))
+    return HistoryKeeper(settings, cluster, provisioner_of(cluster, history, settings), history.owner)
+
+
+def provisioner_of(cluster: Cluster, history: History, settings: Settings) -> Provisioner:
+    return Provisioner(settings, cluster, Stores(history.url, history.owner))
 
 
 async def test_the_history_of_a_study_is_dropped_when_it_was_twice_not_there(
@@ -278,7 +284,7 @@ async def test_one_look_that_fails_is_not_the_last(
         return found
 
     monkeypatch.setattr(keeper, "sweep_namespaces", sweep_namespaces)
-    monkeypatch.setattr("tuning_operator.history._PAUSE", timedelta(0))
+    monkeypatch.setattr("tuning_operator.keepers.history._PAUSE", timedelta(0))
     running = asyncio.create_task(keeper.run())
     async with asyncio.timeout(30):
         await dropped.wait()
@@ -311,14 +317,14 @@ async def test_a_namespace_made_anew_between_two_looks_keeps_its_place_and_what_
 async def test_a_namespace_that_comes_back_takes_its_place_anew(cluster: Cluster, history: History, team: Kube) -> None:
     """The same operator has made the place before; what it remembers of it is no more."""
     settings = Settings(store_url=history.url, worker_image="none")
-    stores = Stores(settings, cluster, history.owner)
-    keeper = HistoryKeeper(settings, cluster, stores)
-    await stores.locate(team.namespace, None)
+    provisioner = provisioner_of(cluster, history, settings)
+    keeper = HistoryKeeper(settings, cluster, provisioner, history.owner)
+    await provisioner.provision(team.namespace, None)
     await asyncio.to_thread(end, team)
     assert [await keeper.sweep_namespaces(), await keeper.sweep_namespaces()] == [[], [team.namespace]]
 
     team.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team.namespace}})
-    location = await stores.locate(team.namespace, None)
+    location = await provisioner.provision(team.namespace, None)
 
     assert history.schemas == {location.schema}
     assert tenants.login_works(store_url(team))

@@ -6,7 +6,7 @@ import re
 import shlex
 import subprocess
 
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 
 from integration.harness import ControlPlane, Kube
 from integration.operator_fixtures import Studies

@@ -14,7 +14,7 @@ from integration.harness import Kube
 from integration.operator_fixtures import Studies
 from integration.services import Operator
 from integration.studies import LOSS, Gate, alert_workers, quick_study, shell, states
-from tuning_study.results import FAILURE_ATTRIBUTE
+from tuning_study.attributes import FAILURE_ATTRIBUTE
 
 Object = dict[str, Any]
 
@@ -115,6 +115,10 @@ def test_the_objects_of_a_round(studies: Studies, gate: Gate, kube: Kube, namesp
     assert {"seed", "versions"} <= document.keys()
     with pytest.raises(UnprocessibleEntityError, match="immutable"):
         kube.patch("ConfigMap", "shaped-r1", {"data": {"round.json": "{}"}})
+
+    # What decides how trials come out, in the workers' image.
+    study.wait_for_starts(gate, 1)
+    assert study.workers_versions.keys() >= {"python", "optuna", "scikit-learn", "tuning-operator"}
 
     # Long-lived workers, whose disruption is not their failure.
     spec = job["spec"]
@@ -279,6 +283,17 @@ def test_known_good_points_are_tried_first(studies: Studies) -> None:
     study.wait_for_event("WarmStartClipped", "x: 7 is outside the space; 1.0 is tried instead")
 
 
+def test_what_looks_wrong_with_a_search_is_told_when_it_ends(studies: Studies) -> None:
+    tpe = {"sampler": {"type": "TPE"}}
+    study = studies(quick_study(parameters=[real("x", 1, 2)], strategy=tpe, budget={"trials": 50}))
+
+    study.wait_until("Complete")
+
+    [found] = [each for each in study.status["diagnosis"] if each["reason"] == "BestAtBoundary"]
+    assert "best trials have x within 10 % of its min (1)" in found["message"]
+    study.wait_for_event("BestAtBoundary", "nobody has looked beyond: write `min:")
+
+
 # --- manifests that cannot run
 
 
@@ -287,7 +302,7 @@ def test_what_only_code_can_check_is_told_and_starts_nothing(studies: Studies) -
     study = studies(quick_study("wrong", strategy=wrong))
 
     study.wait_for_condition("Accepted", "False", "InvalidSpec")
-    assert "TPE has no option 'nStartup'; it knows" in study.message("Accepted")
+    assert "TPE has no option 'nStartup'; did you mean nStartupTrials?" in study.message("Accepted")
     study.wait_for_event("InvalidSpec", "nStartup")
     assert not study.exists("Job", "wrong-r1")
     assert not study.exists("ConfigMap", "wrong-r1")

@@ -17,9 +17,9 @@ from integration.harness import ControlPlane, FakeNode, Kube
 from integration.operator_fixtures import Studies
 from integration.services import Operator, Postgres
 from integration.studies import alert_workers, quick_study, shell
-from tuning_operator.cluster import Cluster
+from tuning_kube.client import Cluster
 from tuning_operator.conditions import with_condition
-from tuning_study.status import (
+from tuning_study.api.status import (
     Best,
     MetricValue,
     ParameterValue,
@@ -93,7 +93,8 @@ def _status_full_of(text: str) -> TuningStudyStatus:
         retune=RetuneStatus(last_handled=truncate(text, 512), reason=truncate(text, 512)),
         phase=text,
     )
-    return with_condition(status, "Running", "True", "RoundStarted", text, NOW)
+    told = with_condition(status, "Running", "True", "RoundStarted", text, NOW)
+    return with_condition(told, "Reconciling", "False", "NotReconciling", text, NOW)  # or the CRD's default stays
 
 
 def test_an_emoji_in_an_exception_is_told_and_the_study_ends(studies: Studies, kube: Kube) -> None:

@@ -17,7 +17,15 @@ from collections.abc import Callable
 
 import optuna
 
+import mishaps
+from mishaps import ExitsWhenPrinted, Unprintable, throw
+
 Objective = Callable[[optuna.Trial], float]
+
+
+def in_turn(*steps: Callable[[], object]) -> None:
+    for step in steps:
+        step()
 
 
 def once(misbehave: Callable[[], object]) -> Objective:
@@ -28,20 +36,6 @@ def once(misbehave: Callable[[], object]) -> Objective:
         return x
 
     return objective
-
-
-class Unprintable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no text either")
-
-
-class ExitsWhenPrinted(Exception):
-    def __str__(self) -> str:
-        sys.exit("no text, and no process either")
-
-
-def _raise(error: BaseException) -> None:
-    raise error
 
 
 def _close_output() -> None:
@@ -55,18 +49,6 @@ def _close_output() -> None:
 def _interrupt_main() -> None:
     _thread.interrupt_main()
     time.sleep(5)
-
-
-def _fork_and_exit() -> None:
-    """The child must not go on as a second worker; the parent goes on."""
-    if os.fork() == 0:
-        sys.exit(0)
-    os.wait()
-
-
-def _fork_and_return() -> None:
-    if os.fork():
-        os.wait()
 
 
 def _terminate_a_child() -> None:
@@ -95,26 +77,26 @@ hard_2 = once(lambda: os._exit(2))
 hard_75 = once(lambda: os._exit(75))
 hard_78 = once(lambda: os._exit(78))
 hard_143 = once(lambda: os._exit(143))
-keyboard_interrupt = once(lambda: _raise(KeyboardInterrupt()))
-cancelled = once(lambda: _raise(asyncio.CancelledError()))
-generator_exit = once(lambda: _raise(GeneratorExit()))
-unprintable = once(lambda: _raise(Unprintable()))
-exits_when_printed = once(lambda: _raise(ExitsWhenPrinted()))
+keyboard_interrupt = once(lambda: throw(KeyboardInterrupt()))
+cancelled = once(lambda: throw(asyncio.CancelledError()))
+generator_exit = once(lambda: throw(GeneratorExit()))
+unprintable = once(lambda: throw(Unprintable()))
+exits_when_printed = once(lambda: throw(ExitsWhenPrinted()))
 closes_all_files = once(lambda: os.closerange(3, 256))
-closes_all_files_and_fails = once(lambda: (os.closerange(0, 256), _raise(ValueError("no files"))))
+closes_all_files_and_fails = once(lambda: in_turn(lambda: os.closerange(0, 256), lambda: throw(ValueError("no files"))))
 stops_its_process = once(lambda: os.kill(os.getpid(), signal.SIGSTOP))
 closes_output = once(_close_output)
 interrupts_main = once(_interrupt_main)
 sigterm = once(lambda: os.kill(os.getpid(), signal.SIGTERM))
-sigint = once(lambda: (os.kill(os.getpid(), signal.SIGINT), time.sleep(5)))
+sigint = once(lambda: in_turn(lambda: os.kill(os.getpid(), signal.SIGINT), lambda: time.sleep(5)))
 sighup = once(lambda: os.kill(os.getpid(), signal.SIGHUP))
 sigusr1 = once(lambda: os.kill(os.getpid(), signal.SIGUSR1))
-sigalrm = once(lambda: (signal.alarm(1), time.sleep(5)))
+sigalrm = once(lambda: in_turn(lambda: signal.alarm(1), lambda: time.sleep(5)))
 abort = once(lambda: os.abort())
 segfault = once(lambda: ctypes.string_at(0))
 group = once(_signal_its_group)
-fork_and_exit = once(_fork_and_exit)
-fork_and_return = once(_fork_and_return)
+fork_and_exit = once(lambda: mishaps.fork_and_exit(0))
+fork_and_return = once(mishaps.fork_and_return)
 terminates_a_child = once(_terminate_a_child)
 
 
@@ -124,8 +106,7 @@ def leaves_threads(trial: optuna.Trial) -> float:
 
 
 def leaves_processes(trial: optuna.Trial) -> float:
-    subprocess.Popen(["setsid", "sleep", "600"])
-    multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,), daemon=True).start()
+    mishaps.leave_processes()
     return trial.suggest_float("x", 0, 1)
 
 

@@ -11,7 +11,6 @@ import json
 import logging
 import multiprocessing
 import os
-import random
 import resource
 import shutil
 import signal
@@ -27,11 +26,27 @@ from pathlib import Path
 
 import optuna
 
+from mishaps import (
+    LONG,
+    TOOK_LONGER,
+    ExitsWhenPrinted,
+    Unprintable,
+    drawn,
+    fork_and_exit,
+    fork_and_return,
+    leave_a_daemon,
+    leave_processes,
+    signal_parent,
+    signal_self,
+    throw,
+)
+
 _monotonic = time.monotonic  # before a habit replaces it
 SEED = os.environ.get("ZOO_SEED", "0")
 TOLD = -1.0
 """The value of a trial that another one's objective has asked for and told."""
-LONG = 600.0  # seconds: longer than anybody waits
+INSIDE = 0.5
+"""The value of one that an objective has run by study.optimize."""
 
 
 @dataclass(frozen=True)
@@ -48,42 +63,10 @@ def objective(trial: optuna.Trial) -> object:
 
 
 def habit_of(number: int) -> str:
-    """Every habit once in a row of trials, in an order of its own for each row; in between, trials that do nothing."""
-    if number % 3 == 0:
-        return "nothing"
-    names = sorted(HABITS)
-    row, place = divmod(number - 1 - number // 3, len(names))
-    return random.Random(f"{SEED} {row}").sample(names, len(names))[place]
+    return drawn(number, HABITS, SEED)
 
 
 # --- ends
-
-
-def _raise(error: BaseException) -> None:
-    raise error
-
-
-class Unprintable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("no text either")
-
-
-class ExitsWhenPrinted(Exception):
-    def __str__(self) -> str:
-        sys.exit("no text, and no process either")
-
-
-def _signal_parent(number: signal.Signals) -> None:
-    """The worker's supervisor, and nobody else: it may have ended, and then the parent is a stranger."""
-    parent = os.getppid()
-    if b"tuning_" in Path(f"/proc/{parent}/cmdline").read_bytes():
-        os.kill(parent, number)
-    time.sleep(0.5)
-
-
-def _signal_self(number: signal.Signals) -> None:
-    os.kill(os.getpid(), number)
-    time.sleep(2)
 
 
 def _balloon() -> None:
@@ -164,22 +147,6 @@ def _leave_threads() -> None:
         threading.Thread(target=time.sleep, args=(LONG,)).start()
 
 
-def _leave_processes() -> None:
-    subprocess.Popen(["setsid", "sleep", str(LONG)])
-    multiprocessing.get_context("fork").Process(target=time.sleep, args=(LONG,), daemon=True).start()
-
-
-def _leave_a_daemon() -> None:
-    """It has forked twice, and holds the output and every other file of the worker."""
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            time.sleep(LONG)
-        os._exit(0)
-    os.wait()
-
-
 def _leave_a_pool() -> None:
     pool = multiprocessing.get_context("fork").Pool(2)
     pool.map(abs, range(4))
@@ -204,17 +171,6 @@ def _leave_an_event_loop() -> None:
 
 def _leave_temporary_files() -> None:
     Path(tempfile.mkdtemp(), "left").write_bytes(b"x" * 1000)
-
-
-def _fork_and_return() -> None:
-    if os.fork():
-        os.wait()
-
-
-def _fork_and_exit() -> None:
-    if os.fork() == 0:
-        sys.exit(3)
-    os.wait()
 
 
 def _fork_and_raise() -> None:
@@ -270,7 +226,7 @@ def _print_binary() -> None:
 
 
 def _lose_output() -> None:
-    sys.stdout = sys.stderr = None  # type: ignore[assignment]
+    sys.stdout = sys.stderr = None
 
 
 def _limit_file_size() -> None:
@@ -311,13 +267,13 @@ def _limit_memory() -> None:
 
 
 def _patch_time() -> None:
-    time.sleep = lambda _: _raise(RuntimeError("patched sleep"))
+    time.sleep = lambda _: throw(RuntimeError("patched sleep"))
     time.time = lambda: 0.0
     time.monotonic = lambda: 0.0
 
 
 def _patch_json() -> None:
-    json.dumps = lambda *_, **__: _raise(RuntimeError("patched dumps"))
+    json.dumps = lambda *_, **__: throw(RuntimeError("patched dumps"))  # type: ignore[assignment]
 
 
 def _forget_modules() -> None:
@@ -359,7 +315,7 @@ def _ask_and_tell(trial: optuna.Trial) -> None:
 
 
 def _optimize_inside(trial: optuna.Trial) -> None:
-    trial.study.optimize(lambda _: 0.5, n_trials=1)
+    trial.study.optimize(lambda _: INSIDE, n_trials=1)
 
 
 class _Many:
@@ -371,7 +327,6 @@ class _Many:
 
 BY_SIGNAL = "the objective ended its process by {}"
 FILES_CLOSED = "the objective closed files that are not its own"
-TOOK_LONGER = r"took longer than budget\.trialDuration"
 LEAKED = (
     "patched|recursion depth|MemoryError|Too many open files|File too large|No such file or directory|Warning"
     "|[Cc]annot allocate|out of memory|new thread|Bad file descriptor|No child processes|closed file|KeyError|lost sys"
@@ -380,7 +335,7 @@ LEAKED = (
 
 HABITS: dict[str, Habit] = {
     "nothing": Habit(lambda _: None),
-    "pruned": Habit(lambda _: _raise(optuna.TrialPruned())),
+    "pruned": Habit(lambda _: throw(optuna.TrialPruned())),
     # ends
     **{
         f"sys.exit({code!r})": Habit(lambda _, code=code: sys.exit(code), "the objective ended its process")  # type: ignore[misc]
@@ -390,22 +345,22 @@ HABITS: dict[str, Habit] = {
         f"os._exit({code})": Habit(lambda _, code=code: os._exit(code), f"process with code {code}: remove os._exit")  # type: ignore[misc]
         for code in (0, 1, 78, 143)
     },
-    "KeyboardInterrupt": Habit(lambda _: _raise(KeyboardInterrupt()), "KeyboardInterrupt"),
-    "CancelledError": Habit(lambda _: _raise(asyncio.CancelledError()), "CancelledError"),
-    "unprintable": Habit(lambda _: _raise(Unprintable()), "Unprintable, whose text cannot be shown"),
-    "exits when printed": Habit(lambda _: _raise(ExitsWhenPrinted()), "ExitsWhenPrinted, whose text cannot be shown"),
-    "huge error": Habit(lambda _: _raise(ValueError("💥\x00\ud800" * 300_000)), "ValueError: 💥"),
+    "KeyboardInterrupt": Habit(lambda _: throw(KeyboardInterrupt()), "KeyboardInterrupt"),
+    "CancelledError": Habit(lambda _: throw(asyncio.CancelledError()), "CancelledError"),
+    "unprintable": Habit(lambda _: throw(Unprintable()), "Unprintable, whose text cannot be shown"),
+    "exits when printed": Habit(lambda _: throw(ExitsWhenPrinted()), "ExitsWhenPrinted, whose text cannot be shown"),
+    "huge error": Habit(lambda _: throw(ValueError("💥\x00\ud800" * 300_000)), "ValueError: 💥"),
     "abort": Habit(lambda _: os.abort(), BY_SIGNAL.format("SIGABRT")),
     "segfault": Habit(lambda _: ctypes.string_at(0), BY_SIGNAL.format("SIGSEGV")),
-    "SIGTERM": Habit(lambda _: _signal_self(signal.SIGTERM), BY_SIGNAL.format("SIGTERM")),
-    "SIGHUP": Habit(lambda _: _signal_self(signal.SIGHUP), BY_SIGNAL.format("SIGHUP")),
-    "SIGINT": Habit(lambda _: _signal_self(signal.SIGINT), "KeyboardInterrupt"),
-    "SIGKILL": Habit(lambda _: _signal_self(signal.SIGKILL), "its worker went away 3 times"),
-    "SIGUSR1": Habit(lambda _: _signal_self(signal.SIGUSR1)),
-    "SIGSTOP": Habit(lambda _: _signal_self(signal.SIGSTOP)),
+    "SIGTERM": Habit(lambda _: signal_self(signal.SIGTERM, 2), BY_SIGNAL.format("SIGTERM")),
+    "SIGHUP": Habit(lambda _: signal_self(signal.SIGHUP, 2), BY_SIGNAL.format("SIGHUP")),
+    "SIGINT": Habit(lambda _: signal_self(signal.SIGINT, 2), "KeyboardInterrupt"),
+    "SIGKILL": Habit(lambda _: signal_self(signal.SIGKILL, 2), "its worker went away 3 times"),
+    "SIGUSR1": Habit(lambda _: signal_self(signal.SIGUSR1, 2)),
+    "SIGSTOP": Habit(lambda _: signal_self(signal.SIGSTOP, 2)),
     "SIGTERM to its group": Habit(lambda _: os.killpg(0, signal.SIGTERM), BY_SIGNAL.format("SIGTERM")),
-    "SIGTERM to its parent": Habit(lambda _: _signal_parent(signal.SIGTERM)),
-    "SIGINT to its parent": Habit(lambda _: _signal_parent(signal.SIGINT)),
+    "SIGTERM to its parent": Habit(lambda _: signal_parent(signal.SIGTERM, 0.5)),
+    "SIGINT to its parent": Habit(lambda _: signal_parent(signal.SIGINT, 0.5)),
     "balloon": Habit(lambda _: _balloon(), "MemoryError"),
     "CPU time": Habit(lambda _: _use_up_cpu_time(), BY_SIGNAL.format("SIGXCPU")),
     "recursion": Habit(lambda _: _recurse(), "RecursionError"),
@@ -421,14 +376,14 @@ HABITS: dict[str, Habit] = {
     "native hang": Habit(lambda _: _hang_in_native_code(), TOOK_LONGER),
     # leaves things behind
     "threads": Habit(lambda _: _leave_threads()),
-    "processes": Habit(lambda _: _leave_processes()),
-    "daemon": Habit(lambda _: _leave_a_daemon()),
+    "processes": Habit(lambda _: leave_processes()),
+    "daemon": Habit(lambda _: leave_a_daemon(ignores_sigterm=True)),
     "pool": Habit(lambda _: _leave_a_pool()),
     "atexit": Habit(lambda _: _leave_a_hang_at_exit()),
     "thread that exits": Habit(lambda _: _leave_a_thread_that_ends_the_process(), "process with code 7"),
     "event loop": Habit(lambda _: _leave_an_event_loop()),
-    "fork and return": Habit(lambda _: _fork_and_return()),
-    "fork and exit": Habit(lambda _: _fork_and_exit()),
+    "fork and return": Habit(lambda _: fork_and_return()),
+    "fork and exit": Habit(lambda _: fork_and_exit(3)),
     "fork and raise": Habit(lambda _: _fork_and_raise()),
     "fork and report": Habit(_fork_and_report),
     # files and output
@@ -480,6 +435,6 @@ HABITS: dict[str, Habit] = {
 }
 if os.environ.get("ZOO_LOCAL"):  # the first process of a container ignores these
     HABITS |= {
-        "SIGKILL to its parent": Habit(lambda _: _signal_parent(signal.SIGKILL), "in each of 3 attempts"),
-        "SIGSTOP to its parent": Habit(lambda _: _signal_parent(signal.SIGSTOP)),
+        "SIGKILL to its parent": Habit(lambda _: signal_parent(signal.SIGKILL, 0.5), "in each of 3 attempts"),
+        "SIGSTOP to its parent": Habit(lambda _: signal_parent(signal.SIGSTOP, 0.5)),
     }

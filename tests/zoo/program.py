@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -12,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mishaps import LONG, TOOK_LONGER, drawn, leave_a_daemon, signal_parent, signal_self
+
 SEED = os.environ.get("ZOO_SEED", "0")
-LONG = 600.0  # seconds: longer than anybody waits
 
 
 @dataclass(frozen=True)
@@ -33,44 +33,13 @@ def main() -> None:
 
 
 def habit_of(number: int) -> str:
-    """Every habit once in a row of trials, in an order of its own for each row; in between, trials that do nothing."""
-    if number % 3 == 0:
-        return "nothing"
-    names = sorted(HABITS)
-    row, place = divmod(number - 1 - number // 3, len(names))
-    return random.Random(f"{SEED} {row}").sample(names, len(names))[place]
-
-
-def _signal_parent(number: signal.Signals) -> None:
-    """The worker's process, and nobody else: it may have ended, and then the parent is a stranger."""
-    parent = os.getppid()
-    if b"tuning_" in Path(f"/proc/{parent}/cmdline").read_bytes():
-        os.kill(parent, number)
-    time.sleep(1)
-
-
-def _signal_self(number: signal.Signals) -> None:
-    os.kill(os.getpid(), number)
-    time.sleep(LONG)
+    return drawn(number, HABITS, SEED)
 
 
 def _ignore(*numbers: signal.Signals) -> None:
     for number in numbers:
         signal.signal(number, signal.SIG_IGN)
     time.sleep(LONG)
-
-
-def _daemon(*, ignores: bool = False, holds_output: bool = True) -> None:
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            if ignores:
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            if not holds_output:
-                os.closerange(0, 64)
-            time.sleep(LONG)
-        os._exit(0)
-    os.wait()
 
 
 def _chain() -> None:
@@ -142,7 +111,7 @@ def _unreadable_folders(file: Path) -> None:
 
 def _deep_folders(_: Path) -> None:
     os.chdir(os.environ["TUNING_CHECKPOINT_DIR"])
-    for _ in range(300):
+    for _level in range(300):
         os.mkdir("d")
         os.chdir("d")
 
@@ -160,7 +129,6 @@ def _remove_folders(*variables: str) -> None:
 
 
 BY_SIGNAL = "the command was ended by {}"
-TOOK_LONGER = r"took longer than budget\.trialDuration"
 
 HABITS: Mapping[str, Habit] = {
     "nothing": Habit(lambda _: None),
@@ -170,25 +138,25 @@ HABITS: Mapping[str, Habit] = {
         for code in (1, 75, 78, 143, 255)
     },
     "exit 0": Habit(lambda _: sys.exit(0), "did not report loss"),
-    "SIGTERM": Habit(lambda _: _signal_self(signal.SIGTERM), BY_SIGNAL.format("SIGTERM")),
-    "SIGKILL": Habit(lambda _: _signal_self(signal.SIGKILL), BY_SIGNAL.format("SIGKILL")),
+    "SIGTERM": Habit(lambda _: signal_self(signal.SIGTERM, LONG), BY_SIGNAL.format("SIGTERM")),
+    "SIGKILL": Habit(lambda _: signal_self(signal.SIGKILL, LONG), BY_SIGNAL.format("SIGKILL")),
     "real-time signal": Habit(lambda _: os.kill(os.getpid(), signal.SIGRTMIN + 3), "the command was ended by"),
     "abort": Habit(lambda _: os.abort(), BY_SIGNAL.format("SIGABRT")),
     "SIGTERM to its group": Habit(lambda _: os.killpg(0, signal.SIGTERM), BY_SIGNAL.format("SIGTERM")),
-    "SIGTERM to its parent": Habit(lambda _: _signal_parent(signal.SIGTERM), "ended its process by SIGTERM"),
-    "SIGKILL to its parent": Habit(lambda _: _signal_parent(signal.SIGKILL), "its worker went away 3 times"),
-    "SIGSTOP to its parent": Habit(lambda _: _signal_parent(signal.SIGSTOP)),
-    "SIGUSR1 to its parent": Habit(lambda _: _signal_parent(signal.SIGUSR1)),
+    "SIGTERM to its parent": Habit(lambda _: signal_parent(signal.SIGTERM, 1), "ended its process by SIGTERM"),
+    "SIGKILL to its parent": Habit(lambda _: signal_parent(signal.SIGKILL, 1), "its worker went away 3 times"),
+    "SIGSTOP to its parent": Habit(lambda _: signal_parent(signal.SIGSTOP, 1)),
+    "SIGUSR1 to its parent": Habit(lambda _: signal_parent(signal.SIGUSR1, 1)),
     # hangs
     "sleep": Habit(lambda _: time.sleep(LONG), TOOK_LONGER),
     "SIGTERM ignored": Habit(lambda _: _ignore(signal.SIGTERM, signal.SIGINT), TOOK_LONGER),
-    "SIGSTOP": Habit(lambda _: _signal_self(signal.SIGSTOP), TOOK_LONGER),
+    "SIGSTOP": Habit(lambda _: signal_self(signal.SIGSTOP, LONG), TOOK_LONGER),
     "waits for a child": Habit(lambda _: subprocess.run(["sleep", str(LONG)], check=False), TOOK_LONGER),
     # leaves things behind
     "child": Habit(lambda _: subprocess.Popen(["sleep", str(LONG)])),
-    "daemon": Habit(lambda _: _daemon()),
-    "daemon that ignores SIGTERM": Habit(lambda _: _daemon(ignores=True)),
-    "daemon without output": Habit(lambda _: _daemon(holds_output=False)),
+    "daemon": Habit(lambda _: leave_a_daemon()),
+    "daemon that ignores SIGTERM": Habit(lambda _: leave_a_daemon(ignores_sigterm=True)),
+    "daemon without output": Habit(lambda _: leave_a_daemon(holds_output=False)),
     "chain": Habit(lambda _: _chain()),
     "background": Habit(
         lambda _: _train_on_in_the_background(), "ended while python.* still ran|did not report loss", reports=False

@@ -18,14 +18,11 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import IO, Any
 
-from optuna.storages._rdb import models
 from sqlalchemy import (
     Column,
     Connection,
     DateTime,
     Engine,
-    MetaData,
-    String,
     Table,
     func,
     insert,
@@ -36,8 +33,11 @@ from sqlalchemy import (
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.exc import DBAPIError
 
-from tuning_store import schema, tables, tenants
-from tuning_store.exceptions import StoreError, translated
+from tuning_store import schema, tenants
+from tuning_store.exceptions import SchemaMismatch, StoreError, translated
+from tuning_store.optuna_internals import models
+from tuning_store.sql import tables
+from tuning_store.tables_version import REQUIRED
 from tuning_store.tenants import Tenant, tenant_of
 
 FORMAT, VERSION = "tuning-backup", 1
@@ -45,7 +45,6 @@ _BATCH = 1000
 _LONGEST_LINE = 64 * 1024 * 1024
 _VERSIONS = {"version_info", "alembic_version"}  # made with the tables
 _IDS = {"study_id": tables.studies, "trial_id": tables.trials}
-_optunas_version = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 
 Place = Tenant | None
 """None is where the login looks by itself."""
@@ -106,11 +105,14 @@ def restore(engine: Engine, path: Path) -> Contents:
             "backup of one namespace"
         )
     url = engine.url.render_as_string(hide_password=False)
-    for place in contents.places:
-        if place is not None and in_places:
-            tenants.create(url, place)
-        elif _may(engine, "has_schema_privilege(current_schema(), 'CREATE')", elsewhere=True):
-            schema.create(url)
+    try:
+        for place in contents.places:
+            if place is not None and in_places:
+                tenants.create(url, place)
+            elif _may(engine, "has_schema_privilege(current_schema(), 'CREATE')", elsewhere=True):
+                schema.create(url)
+    except SchemaMismatch as error:
+        raise BackupUnusable(f"{error}; nothing was restored") from error
     with _writing(engine) as connection:
         destinations: dict[_Start, _Destination] = {}
         rows = (entry for entry in _entries(path) if isinstance(entry, _Row))
@@ -132,7 +134,8 @@ def _write(connection: Connection, lines: IO[str], namespace: str | None) -> Con
     _say(lines, {"format": FORMAT, "version": VERSION})
     for place, where in places:
         options = {"schema_translate_map": {None: where}}
-        optuna = connection.execute(select(_optunas_version), execution_options=options).scalar_one()
+        optuna = connection.execute(select(tables.optunas_version), execution_options=options).scalar_one()
+        _check_migrated(connection, place, where)
         named = {"namespace": place.namespace, "owner": place.owner} if place else None
         _say(lines, {"place": named, "optuna": optuna})
         for kept in _tables():
@@ -169,6 +172,19 @@ def _places(connection: Connection, namespace: str | None) -> list[tuple[Place, 
             else f"there is no namespace {namespace} in this store, as far as this login sees"
         )
     return found
+
+
+def _check_migrated(connection: Connection, place: Place, where: str | None) -> None:
+    """Older tables may lack what a backup of this version reads."""
+    migrations, number = tables.in_schema(tables.migrations, where), 0
+    if inspect(connection).has_table(migrations.name, where):
+        number = connection.execute(select(func.max(migrations.c.number))).scalar_one() or 0
+    if number < REQUIRED:
+        name = f"the tables of {place.namespace}" if place else "the tables"
+        raise BackupUnusable(
+            f"{name} are of version {number}, and this program needs {REQUIRED}: make the backup with the version of "
+            "this program that uses them, or let an operator of this version bring them up to date first"
+        )
 
 
 def _own_place(connection: Connection) -> Place:
@@ -278,7 +294,7 @@ def _parsed(lines: Iterator[Any], path: Path) -> Iterator[_Start | _Row]:
                 case {"end": int(said)} if said == rows and not ended:
                     ended = True
                 case _:
-                    raise ValueError("it says what no backup says")
+                    raise ValueError("unexpected record")
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise BackupUnusable(
                 f"{path}, line {number}: {error}. The file is damaged, or of a newer version of this program; "
@@ -298,7 +314,7 @@ class _Destination:
             connection.exec_driver_sql(
                 f"LOCK TABLE {self._where}studies, {self._where}trials IN SHARE ROW EXCLUSIVE MODE"
             )
-        found = self._execute(select(_optunas_version)).scalar_one()
+        found = self._execute(select(tables.optunas_version)).scalar_one()
         if found != optuna:
             raise BackupUnusable(
                 f"the backup's tables are of Optuna's version {optuna}, and this store's of {found}; restore it with "

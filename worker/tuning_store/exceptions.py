@@ -5,7 +5,10 @@ StoreError
 ├── AuthenticationRefused   the server is there and refuses the name or password
 ├── PermissionRefused       the role may not do what was asked
 ├── OutOfFiles              this process may open no more files, nor connections
+├── SchemaMismatch          the store's tables are not what this program needs
+│   └── SchemaOutdated      they are older than it needs; an operator brings them up to date
 ├── UnknownRound            no such round in the store
+├── UnknownEarlierStudy     a manifest wants to learn from a study that is not in the store
 └── ClaimLost               the trial is no longer this worker's to finish
 
 Imports no SQLAlchemy, which a worker on PostgreSQL does without: an error of it can only come where it was imported.
@@ -15,23 +18,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 from optuna.exceptions import StorageInternalError
 
 _INSUFFICIENT_PRIVILEGE = "42501"
+_UNDEFINED_FUNCTION = "42883"
 _PASSING_CODES = {
     "25006",  # read only: a server that was failed over from, or is not yet the primary
     "25P02",  # a transaction whose earlier statement was cancelled
 }
 _PASSING_NAMES = {"OperationalError", "InterfaceError"}  # of SQLAlchemy's errors, as of every DB-API driver's
-# A refused login arrives without a code: the connection that would carry it was never made.
-_REFUSED_LOGIN = (
-    "password authentication failed",
-    "no pg_hba.conf entry",
-    "Access denied",
-    "does not exist",
-    "to log in",
-)
+_REFUSED_LOGIN = {
+    *("28P01", "28000", "3D000"),  # PostgreSQL's: wrong password, no such user or not from here, no such database
+    *(1044, 1045, 1698),  # MySQL's: access denied
+}
 
 
 class StoreError(Exception):
@@ -54,8 +54,20 @@ class OutOfFiles(StoreError):
     """This process has reached its limit of open files: waiting does not help it, another process may go on."""
 
 
+class SchemaMismatch(StoreError):
+    """The store's tables, or Optuna's in it, are not what this program needs."""
+
+
+class SchemaOutdated(SchemaMismatch):
+    """The store's tables are older than this program needs: waiting helps, while an operator brings them up to date."""
+
+
 class UnknownRound(StoreError):
     """The store holds no such round."""
+
+
+class UnknownEarlierStudy(StoreError):
+    """`spec.warmStart.studies` names a study that its namespace has no history of, or too little yet."""
 
 
 class ClaimLost(StoreError):
@@ -94,12 +106,20 @@ def _is_sqlalchemys(error: BaseException) -> bool:
 
 
 def _translate(error: BaseException, original: BaseException) -> BaseException:
-    text, code = str(original).strip(), getattr(original, "pgcode", None)
+    text, code = str(original).strip(), _code(original)
     if code == _INSUFFICIENT_PRIVILEGE:
         return PermissionRefused(text)
+    if code == _UNDEFINED_FUNCTION:  # gone with a migration, or not there yet
+        reason = "the store's tables are not of this program's version; update the older of the two"
+        return SchemaMismatch(f"{text.splitlines()[0]}: {reason}")
+    if code in _REFUSED_LOGIN:
+        return AuthenticationRefused(text)
     passing = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
     if not passing and type(error).__name__ not in _PASSING_NAMES and code not in _PASSING_CODES:
         return error
-    if ("FATAL" in text and any(words in text for words in _REFUSED_LOGIN)) or "Access denied" in text:
-        return AuthenticationRefused(text)
     return StoreUnavailable(text)
+
+
+def _code(error: BaseException) -> object:
+    """PostgreSQL's SQLSTATE (see login), or MySQL's number of an error."""
+    return getattr(error, "pgcode", None) or next(iter(error.args), None)

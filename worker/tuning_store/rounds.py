@@ -1,159 +1,158 @@
-"""A round's row in the store: made with its Optuna study, changed in flight, dropped with its history."""
+"""How a round begins and ends in any store: with its Optuna study, and with its history. Called by the operator, by
+`tuning run`, and by workers when a search is over."""
 
-import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.trial import TrialState
-from sqlalchemy import Engine, delete, insert, select, update
 
-from tuning_store.claims import active_seconds, holding, new_trial
 from tuning_store.exceptions import UnknownRound, translated
-from tuning_store.tables import claims, rounds, server_now, trial_system_attributes, workers
-from tuning_study.budget import Over
-from tuning_study.round import ResolvedRound
-from tuning_study.space import Point
-from tuning_study.spec import Budget
-
-if TYPE_CHECKING:
-    from tuning_store.storage import Store
-
-ROUND_ATTRIBUTE = "tuning:round"  # study user attribute: the resolved round, so that the history explains itself
-POINT_ATTRIBUTE = "fixed_params"  # trial system attribute: what Optuna is to suggest for an enqueued trial
-
-
-@dataclass(frozen=True)
-class Ownership:
-    """Who keeps a round's history: the cluster (or "local"), and whether it outlives the resource."""
-
-    owner: str
-    retain: bool = False
+from tuning_store.optuna_internals import id_of_study
+from tuning_store.store import Store
+from tuning_store.values import Owner
+from tuning_study.api.budget import Budget
+from tuning_study.api.selection import Selection
+from tuning_study.attributes import (
+    CANDIDATES_ATTRIBUTE,
+    INCUMBENT_ATTRIBUTE,
+    REFERENCE_ATTRIBUTE,
+    ROUND_ATTRIBUTE,
+    SELECTION_ATTRIBUTE,
+    START_ATTRIBUTE,
+)
+from tuning_study.production.features import Reference
+from tuning_study.results.best import ranked
+from tuning_study.results.candidates import candidates
+from tuning_study.results.verified import Verified, measured, overlap_of, verdict
+from tuning_study.round import ResolvedRound, read_round, verifies
+from tuning_study.search.space import Point, stored_point
+from tuning_study.verification import verification_of
 
 
 def start(
-    store: "Store", resolved: ResolvedRound, *, digest: str, budget: Budget, keeper: Ownership, points: Sequence[Point]
+    store: Store,
+    resolved: ResolvedRound,
+    *,
+    digest: str,
+    budget: Budget,
+    owner: Owner,
+    points: Sequence[Point],
+    warm_from: str | None = None,
+    incumbent: bool = False,
 ) -> int:
     """Make the round's study and row, unless they exist, and put `points` first in line. Returns Optuna's study id.
+    `warm_from` is the study of the round that this one goes on from; with an `incumbent` the first of the points are
+    the parameters of before, which the round has to beat.
 
     The row is written last, and the points with it: until it is there no worker can claim. A start that was cut off is
     made whole by repeating it, and of two at the same moment one writes the points.
     """
     with translated():
-        study = optuna.create_study(
-            storage=store.storage,
-            study_name=resolved.study,
-            directions=["maximize" if m.direction == "Maximize" else "minimize" for m in resolved.spec.objectives],
-            load_if_exists=True,
-        )
+        study = _study_of(store, resolved)
         with suppress(UnknownRound):
-            return store.ledger.find(resolved.study)
-        study.set_user_attr(ROUND_ATTRIBUTE, resolved.manifest())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            study.set_metric_names([metric.name for metric in resolved.spec.objectives])
-        distinct = [point for index, point in enumerate(points) if point not in points[:index]]
-        store.ledger.add(study._study_id, resolved.study, digest, budget, keeper, distinct)
-        return study._study_id
+            return store.rounds.find(resolved.study)
+        _describe(study, resolved)
+        held = [stored_point(point) for point in points]
+        distinct = [point for index, point in enumerate(held) if point not in held[:index]]
+        study.set_user_attr(START_ATTRIBUTE, {"points": len(distinct), "from": warm_from, "incumbent": incumbent})
+        study_id = id_of_study(study)
+        store.rounds.add(study_id, resolved.study, digest, budget, owner, distinct)
+        return study_id
 
 
-def add(
-    engine: Engine, study_id: int, study: str, digest: str, budget: Budget, keeper: Ownership, points: Sequence[Point]
-) -> None:
-    """Make the round's row, and a trial that waits for each of the points. Nothing happens when the row is there."""
-    with holding(engine, study_id) as connection:
-        if connection.execute(select(rounds.c.study_id).where(rounds.c.study_id == study_id)).one_or_none() is not None:
-            return
-        for point in points:
-            trial_id, _ = new_trial(connection, study_id, TrialState.WAITING)
-            attribute = {"trial_id": trial_id, "key": POINT_ATTRIBUTE, "value_json": json.dumps(point)}
-            connection.execute(insert(trial_system_attributes).values(attribute))
-        connection.execute(
-            insert(rounds).values(
-                study_id=study_id,
-                study_name=study,
-                owner=keeper.owner,
-                retain=keeper.retain,
-                digest=digest,
-                started_at=server_now(),
-                **_budget_columns(budget),
-            )
-        )
+def begin_verification(store: Store, search: ResolvedRound) -> ResolvedRound | None:
+    """Make the round in which the search's best trials are measured again, unless it exists, and return it; None when
+    no trial of the search is complete. The search must be over, and none of its trials may be running: then all
+    workers begin the same one, and any of them may repeat what another could not finish.
+    """
+    with translated():
+        searched = store.load_study(search.study)
+        trials = searched.get_trials(deepcopy=False)
+        wanted = search.spec.verification
+        assert wanted is not None
+        # By the selection with which the round began, which is the same for all workers.
+        order = ranked(search.spec.objectives, candidates(trials), search.spec.selection)
+        chosen = [entry.number for entry in order[: wanted.top]]
+        if not chosen:
+            return None
+        first = trials[0].number
+        if has_incumbent := _has_incumbent(searched) and any(entry.number == first for entry in order):
+            chosen += [] if first in chosen else [first]
+        standing = store.readings.progress()[search.study]
+        verification = verification_of(search, standing.counts.used, len(chosen))
+        study = _study_of(store, verification)
+        with suppress(UnknownRound):
+            store.rounds.find(verification.study)
+            return verification
+        study.set_user_attr(CANDIDATES_ATTRIBUTE, chosen)
+        if has_incumbent:
+            study.set_user_attr(INCUMBENT_ATTRIBUTE, chosen.index(first))
+        _describe(study, verification)
+        points = [dict(trials[number].params) for number in chosen] * wanted.repeats
+        owner, budget = Owner(standing.owner, standing.retain), verification.spec.budget
+        store.rounds.add(id_of_study(study), verification.study, standing.digest, budget, owner, points)
+        return verification
 
 
-def find(engine: Engine, study: str) -> int:
-    """Optuna's id of a round's study. Raises UnknownRound."""
-    with translated(), engine.connect() as connection:
-        statement = select(rounds.c.study_id).where(rounds.c.study_name == study)
-        found: int | None = connection.execute(statement).scalar_one_or_none()
-    if found is None:
-        raise UnknownRound(f"{study} is not in the store")
-    return found
+def set_selection(store: Store, study: str, selection: Selection | None) -> None:
+    """From now on the round's best is chosen so; no trial is affected. Raises UnknownRound."""
+    with translated():
+        found = store.load_study(study)
+        if read_round(found.user_attrs).spec.selection != selection:
+            found.set_user_attr(SELECTION_ATTRIBUTE, selection.manifest() if selection is not None else {})
 
 
-def set_budget(engine: Engine, study: str, budget: Budget) -> None:
-    """Raise or lower the budget of a round in flight; each next claim obeys it."""
-    with translated(), engine.begin() as connection:
-        connection.execute(update(rounds).where(rounds.c.study_name == study).values(**_budget_columns(budget)))
+def read_verification(store: Store, study: str, selection: Selection | None = None) -> Verified:
+    """What the verification of this name has come to, with the best by the search's `selection` as it is now. Raises
+    UnknownRound."""
+    with translated():
+        found = store.load_study(study)
+        verification = ResolvedRound.model_validate(found.user_attrs[ROUND_ATTRIBUTE])
+        runs = measured(verification, found.user_attrs[CANDIDATES_ATTRIBUTE], found.get_trials(deepcopy=False))
+        spec = verification.spec
+        named = verdict(spec.objectives, spec.constraints, runs, overlap_of(spec), selection)
+        return replace(named, incumbent=found.user_attrs.get(INCUMBENT_ATTRIBUTE))
 
 
-def reopen(engine: Engine, study: str) -> None:
-    """Let a round that its workers rejected be tried again."""
-    with translated(), engine.begin() as connection:
-        connection.execute(
-            update(rounds)
-            .where(rounds.c.study_name == study, rounds.c.stop == Over.REJECTED.value)
-            .values(stop=None, detail=None)
-        )
+def references(store: Store, name: str) -> dict[str, Reference]:
+    """Of the features of the data of the round whose study has this name; none where its workers have told of none."""
+    with translated():
+        found = store.load_study(name).user_attrs.get(REFERENCE_ATTRIBUTE) or {}
+        return {feature: Reference.from_document(document) for feature, document in found.items()}
 
 
-def set_retain(engine: Engine, study: str, retain: bool) -> None:
-    """Whether the round's history outlives its resource."""
-    with translated(), engine.begin() as connection:
-        connection.execute(update(rounds).where(rounds.c.study_name == study).values(retain=retain))
-
-
-def set_paused(engine: Engine, study: str, paused: bool) -> None:
-    """Stop or allow claims. A pause does not count towards budget.duration."""
-    with translated(), engine.begin() as connection:
-        row = connection.execute(
-            select(rounds, server_now().label("now")).where(rounds.c.study_name == study).with_for_update()
-        ).one()
-        if paused and row.paused_at is None:
-            change: Mapping[str, Any] = {"paused_at": row.now}
-        elif not paused and row.paused_at is not None:
-            since = row.first_claim_at or row.now
-            change = {"paused_at": None, "paused_for": (row.now - since).total_seconds() - active_seconds(row)}
-        else:
-            return
-        connection.execute(update(rounds).where(rounds.c.study_name == study).values(**change))
-
-
-def drop(store: "Store", study: str) -> None:
+def drop(store: Store, study: str) -> None:
     """Remove a round and its whole history. Nothing happens when it is gone already."""
     with translated():
-        try:
-            study_id = store.storage.get_study_id_from_name(study)
-        except KeyError:
-            return
-        store.ledger.remove(study_id)
-        store.storage.delete_study(study_id)
+        names = optuna.get_all_study_names(store.storage)
+        for name in [*(other for other in names if verifies(other, study)), study]:
+            try:
+                study_id = store.storage.get_study_id_from_name(name)
+            except KeyError:
+                continue
+            store.rounds.remove(study_id)
+            store.storage.delete_study(study_id)
 
 
-def remove(engine: Engine, study_id: int) -> None:
-    """Remove what is ours beside Optuna's study."""
-    with translated(), engine.begin() as connection:
-        for table in (claims, workers, rounds):
-            connection.execute(delete(table).where(table.c.study_id == study_id))
+def _has_incumbent(study: optuna.Study) -> bool:
+    return bool((study.user_attrs.get(START_ATTRIBUTE) or {}).get("incumbent"))
 
 
-def _budget_columns(budget: Budget) -> dict[str, Any]:
-    return {
-        "trials": budget.trials,
-        "failed_trials": budget.failed_trials,
-        "duration": budget.duration.total_seconds() if budget.duration is not None else None,
-    }
+def _study_of(store: Store, resolved: ResolvedRound) -> optuna.Study:
+    return optuna.create_study(
+        storage=store.storage,
+        study_name=resolved.study,
+        directions=["maximize" if m.direction == "Maximize" else "minimize" for m in resolved.spec.objectives],
+        load_if_exists=True,
+    )
+
+
+def _describe(study: optuna.Study, resolved: ResolvedRound) -> None:
+    """So that the history explains itself."""
+    study.set_user_attr(ROUND_ATTRIBUTE, resolved.manifest())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names([metric.name for metric in resolved.spec.objectives])

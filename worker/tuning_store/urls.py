@@ -7,6 +7,8 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from tuning_store.login import ConnectionWithCode
+
 _URL = re.compile(
     r"(?P<name>[\w+]+)://"
     r"(?:(?P<user>[^:/]*)(?::(?P<password>[^@]*))?@)?"
@@ -37,19 +39,22 @@ def is_redis(url: str) -> bool:
     return backend(url) in ("redis", "rediss")
 
 
-def connect_arguments(url: str, schema: str | None = None) -> dict[str, Any]:
-    """The driver's arguments besides what stands in the URL."""
+def connect_arguments(url: str, schema: str | None = None, *, read_only: bool = False) -> dict[str, Any]:
+    """The driver's arguments besides what stands in the URL. `read_only` is for PostgreSQL alone: it refuses writes."""
     if backend(url) == "sqlite":
         return {"timeout": 60}
     if backend(url) != "postgresql":
         return {"connect_timeout": 10}
-    search_path = {} if schema is None else {"options": f"-csearch_path={schema}"}
-    return {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3} | search_path
+    settings = [f"-csearch_path={schema}"] if schema is not None else []
+    settings += ["-cdefault_transaction_read_only=on"] if read_only else []
+    options = {"options": " ".join(settings)} if settings else {}
+    alive = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+    return {"connect_timeout": 10, "connection_factory": ConnectionWithCode} | alive | options
 
 
-def engine_arguments(url: str, schema: str | None = None) -> dict[str, Any]:
+def engine_arguments(url: str, schema: str | None = None, *, read_only: bool = False) -> dict[str, Any]:
     """SQLAlchemy's arguments: connections are checked before use, so that a restarted server goes unnoticed."""
-    arguments = {"connect_args": connect_arguments(url, schema)}
+    arguments = {"connect_args": connect_arguments(url, schema, read_only=read_only)}
     pool = {} if backend(url) == "sqlite" else {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2}
     return arguments | pool
 

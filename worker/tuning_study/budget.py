@@ -1,24 +1,39 @@
 """When a trial may start, when its result counts, and when a study is over. The one rule for every storage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tuning_study.failures import alike
 
-class Over(StrEnum):
+
+class StopReason(StrEnum):
     """Why a round takes no more trials."""
 
     BUDGET_USED = "BudgetUsed"  # complete + pruned trials reached budget.trials
     DURATION_USED = "DurationUsed"  # budget.duration has passed
     GOAL_REACHED = "GoalReached"  # one trial reached every objective's goal
+    NO_IMPROVEMENT = "NoImprovement"  # budget.noImprovement trials in a row improved nothing
     STOPPED_BY_OBJECTIVE = "StoppedByObjective"  # the objective called study.stop()
     GRID_WALKED = "GridWalked"  # each point of the grid had a trial, and some of those failed
     TOO_MANY_FAILURES = "TooManyFailures"  # budget.failedTrials trials failed
+    FAILED_FAST = "FailedFast"  # the first budget.failFast trials failed alike, and none ended well
     REJECTED = "Rejected"  # the workers found that the objective cannot run at all
 
 
 SUCCESSES = frozenset(
-    {Over.BUDGET_USED, Over.DURATION_USED, Over.GOAL_REACHED, Over.STOPPED_BY_OBJECTIVE, Over.GRID_WALKED}
+    {
+        StopReason.BUDGET_USED,
+        StopReason.DURATION_USED,
+        StopReason.GOAL_REACHED,
+        StopReason.NO_IMPROVEMENT,
+        StopReason.STOPPED_BY_OBJECTIVE,
+        StopReason.GRID_WALKED,
+    }
 )
+
+REOPENED = frozenset({StopReason.REJECTED, StopReason.FAILED_FAST})
+"""Ends that a correction outside the manifest may have undone."""
 
 
 @dataclass(frozen=True)
@@ -38,46 +53,52 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Limits:
+class RoundLimits:
     """What the store holds of a round's budget; the operator may change it in flight."""
 
     trials: int | None
     failed_trials: int
-    stop: Over | None = None  # decided by a worker: goal reached, stopped, or rejected
+    stop: StopReason | None = None  # decided by a worker: goal reached, no improvement, stopped, failed fast, …
     paused: bool = False
     past_deadline: bool = False
 
 
-class Claim(StrEnum):
+class ClaimDecision(StrEnum):
     TAKE = "Take"
     WAIT = "Wait"  # paused, or the trials that are running may use up the rest
     OVER = "Over"
 
 
-def over(counts: Counts, limits: Limits) -> Over | None:
+def stop_reason(counts: Counts, limits: RoundLimits) -> StopReason | None:
     """Why the round is finished, or None while it may go on."""
     if limits.stop is not None:
         return limits.stop
     if limits.trials is not None and counts.used >= limits.trials:
-        return Over.BUDGET_USED
+        return StopReason.BUDGET_USED
     if counts.failed >= limits.failed_trials:
-        return Over.TOO_MANY_FAILURES
+        return StopReason.TOO_MANY_FAILURES
     if limits.past_deadline:
-        return Over.DURATION_USED
+        return StopReason.DURATION_USED
     return None
 
 
-def may_claim(counts: Counts, limits: Limits) -> Claim:
+def fail_alike(reasons: Sequence[str], limit: int) -> bool:
+    """Whether the round's first failures say that no other trial would fare better: `limit` of them or more have one
+    reason. Reasons that differ in numbers only are one. 0 is no limit."""
+    return 0 < limit <= len(reasons) and len(set(map(alike, reasons))) == 1
+
+
+def may_claim(counts: Counts, limits: RoundLimits) -> ClaimDecision:
     """Whether a worker may start one more trial, decided in the transaction that would start it."""
-    if over(counts, limits) is not None:
-        return Claim.OVER
+    if stop_reason(counts, limits) is not None:
+        return ClaimDecision.OVER
     if limits.paused:
-        return Claim.WAIT
+        return ClaimDecision.WAIT
     if limits.trials is not None and counts.used + counts.running >= limits.trials:
-        return Claim.WAIT
-    return Claim.TAKE
+        return ClaimDecision.WAIT
+    return ClaimDecision.TAKE
 
 
-def result_counts(counts: Counts, limits: Limits) -> bool:
+def result_counts(counts: Counts, limits: RoundLimits) -> bool:
     """Whether a result that arrives now is within the budget; it may have been lowered while the trial ran."""
     return limits.trials is None or counts.used < limits.trials

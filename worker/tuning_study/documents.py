@@ -6,13 +6,13 @@ kubectl takes YAML 1.1 and sends JSON. A manifest that both read alike has the s
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
     DocumentStartEvent,
@@ -45,26 +45,59 @@ _WORDS = {"": None, "~": None} | _spelt("null", None) | _spelt("true", True) | _
 _WORDS_1_1 = _WORDS | _spelt("y yes on", True) | _spelt("n no off", False)
 
 
+class Mark(NamedTuple):
+    """A place in the text; both count from 1."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"line {self.line}, column {self.column}"
+
+
 @dataclass(frozen=True)
 class Document:
     """One YAML document, and where its entries stand in the text."""
 
     content: Any
-    line: int
-    lines: dict[tuple[int, Any], int] = field(repr=False)  # by the identity of an entry's container, and its key
+    mark: Mark
+    marks: dict[tuple[int, Any], Mark] = field(repr=False)  # by the identity of an entry's container, and its key
 
-    def line_of(self, place: str) -> int | None:
-        """The line of the deepest part of `spec.parameters[0].min` that the document has; nothing if it has none.
+    def find(self, place: str) -> Mark | None:
+        """Where the deepest part of `spec.parameters[0].min` that the document has stands; None if it has none.
 
         An entry of a list is counted (`parameters[0]`) or named (`parameters.C`).
         """
-        line, node = None, self.content
-        for part in re.findall(r"[^.\[\]]+", place):
+        mark, node = None, self.content
+        for part in _parts(place):
             key = _key_in(node, part)
-            if (id(node), key) not in self.lines:
+            if (id(node), key) not in self.marks:
                 break
-            line, node = self.lines[id(node), key], node[key]
-        return line
+            mark, node = self.marks[id(node), key], node[key]
+        return mark
+
+
+def in_order_of(content: Any, problems: list[str]) -> list[str]:
+    """The problems in the order in which their places stand in `content`; what is missing counts as its holder."""
+    return sorted(problems, key=lambda problem: _position(content, problem.partition(":")[0]))
+
+
+def _position(node: Any, place: str) -> list[int]:
+    position = []
+    for part in _parts(place):
+        key = _key_in(node, part)
+        if isinstance(node, Mapping) and key in node:
+            position.append(list(node).index(key))
+        elif isinstance(node, list) and key is not None:
+            position.append(key)
+        else:
+            break
+        node = node[key]
+    return position
+
+
+def _parts(place: str) -> list[str]:
+    return re.findall(r"[^.\[\]]+", place)
 
 
 def is_text(text: str) -> bool:
@@ -74,6 +107,14 @@ def is_text(text: str) -> bool:
 
 def read_documents(text: str | bytes) -> list[Document]:
     """Every document that holds something. Raises InvalidStudy with all that is read in two ways."""
+    documents, problems = read_loosely(text)
+    if problems:
+        raise InvalidStudy(problems)
+    return documents
+
+
+def read_loosely(text: str | bytes) -> tuple[list[Document], list[str]]:
+    """Every document that holds something, and all that is read in two ways. Raises InvalidStudy where none is YAML."""
     if len(text) > _LARGEST:
         raise InvalidStudy([f"{len(text)} characters; Kubernetes takes no object beyond {_LARGEST}"])
     composer = _Composer(text)
@@ -81,11 +122,20 @@ def read_documents(text: str | bytes) -> list[Document]:
         found = list(islice(composer.documents(), _MOST_DOCUMENTS))
     except RecursionError as error:
         raise InvalidStudy(["not YAML that can be read: nested too deeply"]) from error
+    except MarkedYAMLError as error:
+        raise InvalidStudy([_syntax(error)[:_LONGEST]]) from error
     except (YAMLError, ValueError) as error:
         raise InvalidStudy([f"not YAML: {error}"[:_LONGEST]]) from error
-    if composer.problems:
-        raise InvalidStudy(composer.problems)
-    return [document for document in found if document.content is not None]
+    return [document for document in found if document.content is not None], composer.problems
+
+
+def _syntax(error: MarkedYAMLError) -> str:
+    """Where the text stops being YAML, and what the reader was in the middle of."""
+    at, since = error.problem_mark or error.context_mark, error.context_mark
+    place = f"line {at.line + 1}, column {at.column + 1}: " if at else ""
+    inside = f", {error.context}" + (f" from line {since.line + 1}" if since else "") if error.context else ""
+    hint = ": indent with spaces, not with tabs" if "'\\t'" in str(error.problem) else ""
+    return f"{place}not YAML: {error.problem}{inside}{hint}"
 
 
 class _Composer:
@@ -102,17 +152,17 @@ class _Composer:
                 self._anchors: dict[str, Any] = {}
                 self._sizes: dict[int, int] = {}
                 self._containers: list[Any] = []  # kept, so that no two of them have one identity
-                self._lines: dict[tuple[int, Any], int] = {}
+                self._marks: dict[tuple[int, Any], Mark] = {}
                 first = next(self._events)
-                if begun and (not event.explicit or (_line(first) == _line(event) and not _is_empty(first))):
+                if begun and (not event.explicit or (_mark(first).line == _mark(event).line and not _is_empty(first))):
                     self._refuse(event, "kubectl overlooks this document: begin it with `---` on a line of its own")
                 begun = True
-                yield Document(self._value(first), _line(event), self._lines)
+                yield Document(self._value(first), _mark(event), self._marks)
 
     def _value(self, event: Any) -> Any:
         if isinstance(event, AliasEvent):
             if event.anchor not in self._anchors:
-                raise InvalidStudy([f"line {_line(event)}: *{event.anchor} stands for nothing that is whole before it"])
+                raise InvalidStudy([f"{_mark(event)}: *{event.anchor} stands for nothing that is whole before it"])
             return self._anchors[event.anchor]
         if event.tag is not None:
             self._refuse(event, f"remove the tag {event.tag}, which not every reader knows, and quote what is text")
@@ -130,7 +180,7 @@ class _Composer:
     def _sequence(self) -> list[Any]:
         found: list[Any] = []
         while not isinstance(event := next(self._events), SequenceEndEvent):
-            self._lines[id(found), len(found)] = _line(event)
+            self._marks[id(found), len(found)] = _mark(event)
             found.append(self._value(event))
         self._weigh(found, found)
         return found
@@ -145,15 +195,26 @@ class _Composer:
             if not isinstance(key, str):
                 self._refuse(event, f"the key {_shown(key)} is no text: quote it")
             elif key in written:
-                self._refuse(event, f"{_shown(key)} is there twice: remove one of them")
+                first = self._marks.get((id(found), key))
+                since = f", first in line {first.line}" if first else ""
+                self._refuse(event, f"{_shown(key)} is there twice{since}: remove one of them, or make one of both")
+                self._join(found.get(key), value)
             elif merges:
                 self._merge(event, found, value, first=not written)
             else:
                 found[key] = value
-                self._lines[id(found), key] = _line(event)
+                self._marks[id(found), key] = _mark(event)
             written.add(str(key))
         self._weigh(found, list(found.values()))
         return found
+
+    def _join(self, one: Any, other: Any) -> None:
+        """So that what stands in the second object of one key is not told to be missing."""
+        if isinstance(one, dict) and isinstance(other, dict):
+            for key in other.keys() - one.keys():
+                one[key] = other[key]
+                self._marks[id(one), key] = self._marks[id(other), key]
+            self._weigh(one, list(one.values()))
 
     def _merge(self, event: Event, into: dict[str, Any], given: Any, first: bool) -> None:
         sources = given if isinstance(given, list) else [given]
@@ -164,7 +225,7 @@ class _Composer:
         else:
             for source in reversed(sources):  # of several, the earlier prevail
                 into.update(source)
-                self._lines.update({(id(into), key): _line(event) for key in source})
+                self._marks.update({(id(into), key): _mark(event) for key in source})
 
     def _plain(self, event: ScalarEvent) -> Any:
         text: str = event.value
@@ -190,7 +251,7 @@ class _Composer:
         self._containers.append(container)
 
     def _refuse(self, event: Event, problem: str) -> None:
-        self.problems.append(f"line {_line(event)}: {problem}"[:_LONGEST])
+        self.problems.append(f"{_mark(event)}: {problem}"[:_LONGEST])
 
 
 def _by_yaml_1_2(text: str) -> Any:
@@ -254,8 +315,8 @@ def _is_empty(event: Event) -> bool:
     return isinstance(event, ScalarEvent) and event.value == ""
 
 
-def _line(event: Event) -> int:
-    return int(event.start_mark.line) + 1
+def _mark(event: Event) -> Mark:
+    return Mark(int(event.start_mark.line) + 1, int(event.start_mark.column) + 1)
 
 
 def _shown(value: Any) -> str:

@@ -2,7 +2,8 @@
 
 TuningStudyError
 ├── InvalidStudy      the manifest asks for something that cannot be
-└── InvalidDuration   a text that is not a Kubernetes duration
+├── InvalidDuration   a text that is not a Kubernetes duration
+└── InvalidSchedule   a text that is not a schedule, or not a time zone
 """
 
 
@@ -20,3 +21,7 @@ class InvalidStudy(TuningStudyError):
 
 class InvalidDuration(TuningStudyError, ValueError):
     """The text is not a duration such as `90s`, `10m` or `1h30m`."""
+
+
+class InvalidSchedule(TuningStudyError, ValueError):
+    """The text is not a schedule such as `0 3 * * 0` or `@daily`, or not a time zone such as `Europe/Berlin`."""

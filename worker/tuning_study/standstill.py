@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tuning_study.duration import format_duration
+from tuning_study.api.duration import format_duration
 
 _STEPS = [timedelta(minutes=m) for m in (1, 2, 5, 10, 20, 30, 60, 120, 240, 480, 960, 1440)]
 

@@ -1,4 +1,4 @@
-"""What a worker and whoever starts one agree on: exit codes and thread limits.
+"""What a worker and whoever starts one agree on: exit codes, thread limits and the name of a variable.
 
 Read by `tuning_worker` and by what runs it: the operator's Job and `tuning run`. Standard library only, because the
 process that supervises a worker imports it and stays small.
@@ -17,8 +17,14 @@ class ExitCode(IntEnum):
     STOPPED = 143  # told to stop; not 0, or Kubernetes would take the worker's index for finished
 
 
+TRIAL_BEGINS = "trial begins"
+"""Event of a worker's log, with the trial's number under `trial`: what follows is that trial's, up to the next."""
+
 MAX_ATTEMPTS = 3
 """A trial whose worker was killed this often is not tried again: it may well be the reason."""
+
+PYTHON_VARIABLE = "TUNING_PYTHON"
+"""Set on a laptop: what `python` as the first word of a command stands for. In an image it is on the PATH."""
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

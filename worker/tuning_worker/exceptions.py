@@ -26,7 +26,8 @@ class TrialFailed(WorkerError):
 
 
 class TrialInterrupted(BaseException):
-    """The trial was stopped from outside. `failure` is its reason if the trial is to blame, else it is put back."""
+    """The trial was stopped from outside. `failure` is the reason of a trial that has failed; without one the
+    trial is put back."""
 
     def __init__(self, message: str, failure: str | None = None) -> None:
         super().__init__(message)

@@ -19,9 +19,9 @@ import structlog
 from tuning_study.worker_contract import ExitCode
 from tuning_worker import logs
 from tuning_worker.exceptions import InvalidSettings
+from tuning_worker.failures import describe
 from tuning_worker.settings import from_environment
 from tuning_worker.supervision import PREDECESSOR_VARIABLE, SupervisorLink, UnexpectedEnd
-from tuning_worker.trial import describe
 from tuning_worker.worker import work
 
 

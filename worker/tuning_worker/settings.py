@@ -27,12 +27,14 @@ class Settings:
     """After SIGTERM a running trial may go on this long before it is given back."""
     heartbeat: timedelta = timedelta(seconds=5)
     """A worker is seen this often; also how soon it learns that the round is over."""
-    silence: timedelta = timedelta(seconds=60)
+    stale_after: timedelta = timedelta(seconds=60)
     """A worker that was not seen for this long is taken for dead, and its trials are put back."""
     code: Path | None = None
     """Folder of a python objective's own modules."""
     checkpoints: Path = Path(tempfile.gettempdir()) / "tuning-checkpoints"
     """Holds a folder for each trial; survives the worker only where it is on a volume."""
+    artifacts: Path = Path(tempfile.gettempdir()) / "tuning-artifacts"
+    """The same for what trials leave behind."""
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -40,9 +42,10 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     given = {
         "grace": _seconds(environment, "TUNING_GRACE_SECONDS"),
         "heartbeat": _seconds(environment, "TUNING_HEARTBEAT_SECONDS"),
-        "silence": _seconds(environment, "TUNING_SILENCE_SECONDS"),
+        "stale_after": _seconds(environment, "TUNING_SILENCE_SECONDS"),
         "code": _path(environment, "TUNING_CODE_DIR"),
         "checkpoints": _path(environment, "TUNING_CHECKPOINT_ROOT"),
+        "artifacts": _path(environment, "TUNING_ARTIFACTS_ROOT"),
     }
     return Settings(
         round=_read_round(Path(_required(environment, "TUNING_ROUND_FILE"))),

@@ -36,7 +36,7 @@ class UnexpectedEnd:
 
     stage: Stage
     reason: str
-    killed: bool = False  # by SIGKILL, and nobody knows why: the trial may be tried again
+    killed: bool = False  # by SIGKILL, for no known reason: the trial may be tried again
 
     def to_environment(self) -> dict[str, str]:
         return {PREDECESSOR_VARIABLE: json.dumps(asdict(self))}

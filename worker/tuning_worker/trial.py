@@ -10,23 +10,33 @@ from typing import Any
 import optuna
 import structlog
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.study._tell import _tell_with_warning
 from optuna.trial import TrialState
 
 from tuning_store.exceptions import ClaimLost
-from tuning_store.storage import Store
-from tuning_store.values import Claimed
-from tuning_study.budget import Over
-from tuning_study.grid import SharedGridSampler
-from tuning_study.results import FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE, reaches_goals, violations
+from tuning_store.optuna_internals import begin_trial, id_of_study
+from tuning_store.store import Store
+from tuning_store.values import ClaimedTrial
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.attributes import ARTIFACTS_ATTRIBUTE, FAILURE_ATTRIBUTE, METRICS_ATTRIBUTE, TRACEBACK_ATTRIBUTE
+from tuning_study.budget import StopReason
+from tuning_study.results.best import reaches_goals
+from tuning_study.results.feasibility import all_hold, violations
+from tuning_study.search.phases import phase_at
+from tuning_study.search.samplers.grid import SharedGridSampler
+from tuning_study.search.strategy import Samplers, build_pruner
 from tuning_study.seeds import trial_seed
-from tuning_study.spec import TuningStudySpec
-from tuning_study.strategy import Samplers, build_pruner, phase_at
+from tuning_study.worker_contract import TRIAL_BEGINS
+from tuning_worker import artifacts, folders
 from tuning_worker.exceptions import TrialFailed, TrialInterrupted
+from tuning_worker.failures import describe_with_place, exit_message, format_traceback
+from tuning_worker.heartbeat import Heartbeat
 from tuning_worker.hints import near_names
-from tuning_worker.pulse import Pulse
+from tuning_worker.known import Known
+from tuning_worker.objective_trial import ObjectiveTrial
+from tuning_worker.optuna_internals import stop_was_asked, tell_trial
 from tuning_worker.run import Objective, TrialRun
 from tuning_worker.settings import Settings
+from tuning_worker.verifying import is_needless
 
 log = structlog.get_logger()
 _FAILURE_LENGTH = 2000
@@ -35,7 +45,7 @@ _QUOTED = 100  # characters of a value that is no number
 
 
 @dataclass(frozen=True)
-class Bench:
+class WorkerContext:
     """What every trial of a worker is run with."""
 
     settings: Settings
@@ -43,49 +53,57 @@ class Bench:
     study: optuna.Study
     samplers: Samplers
     objective: Objective
-    pulse: Pulse
+    heartbeat: Heartbeat
+    known: Known = Known()
 
 
-def run_trial(bench: Bench, claimed: Claimed) -> bool:
+def run_trial(context: WorkerContext, claimed: ClaimedTrial) -> bool:
     """Ask, run, tell. Whatever the objective does, the trial ends complete, pruned or failed, or it waits again.
 
     False when it failed for want of files or memory: what earlier trials kept would be wanting to the next one too.
     """
-    resolved, study = bench.settings.round, bench.study
+    log.info(TRIAL_BEGINS, trial=claimed.number)
+    resolved, study = context.settings.round, context.study
     phase = phase_at(resolved.spec.phases, claimed.taken)
     sampler_seed = trial_seed(resolved.seed, claimed.number, "sampler")
-    study.sampler = bench.samplers.for_trial(phase, sampler_seed)
-    study.pruner = build_pruner(phase.pruner)
-    study._thread_local.cached_all_trials = None  # as Study.ask does: what others finished counts from now on
-    study._thread_local.in_optimize_loop = True  # lets the objective call study.stop()
-    trial = optuna.Trial(study, claimed.trial_id)
-    run, goes_on = TrialRun(trial, resolved, bench.settings.checkpoints), True
+    study.sampler = context.samplers.for_trial(phase, claimed.taken, sampler_seed)
+    study.pruner = build_pruner(phase.pruner, resolved.spec)
+    begin_trial(study)
+    context.known.give(context.store, claimed)
+    trial = ObjectiveTrial(study, claimed.trial_id, resolved.spec.parameters)
+    run, goes_on = _run_of(context, trial), True
     try:
-        with bench.pulse.trial():
-            metrics = _call(bench.objective, run)
-        _complete(bench, trial, check_metrics(resolved.spec, metrics, run.notes))
+        if resolved.verifies and is_needless(resolved, study, claimed.number):
+            raise optuna.TrialPruned
+        with context.heartbeat.trial():
+            metrics = _call(context.objective, run)
+        _complete(context, trial, run, check_metrics(resolved.spec, metrics, run.notes))
     except optuna.TrialPruned:
-        _tell(bench, trial, TrialState.PRUNED)
+        _tell(context, trial, TrialState.PRUNED)
     except TrialInterrupted as interrupted:
         if interrupted.failure is None:
-            bench.store.give_back(study._study_id)
+            context.store.claims.release(id_of_study(study), context.settings.worker)
             log.info("trial put back", trial=claimed.number, reason=str(interrupted))
         else:
-            _fail(bench, trial, interrupted.failure)
+            _fail(context, trial, interrupted.failure)
     except (ClaimLost, UpdateFinishedTrialError) as lost:
         log.warning("the trial is no longer ours", trial=claimed.number, reason=str(lost))
     except TrialFailed as failed:
-        _fail(bench, trial, str(failed))
+        _fail(context, trial, str(failed))
     except BaseException as error:  # KeyboardInterrupt too: only the supervisor says when the worker ends
         log.warning("trial raised", trial=claimed.number, exc_info=True)
         goes_on = not _wants_resources(error)
-        _fail(bench, trial, describe(error))
+        _fail(context, trial, describe_with_place(error), format_traceback(error))
     grid = study.sampler if len(resolved.spec.phases) == 1 else None
     if isinstance(grid, SharedGridSampler) and grid.only_failures_are_left(study):
         # They would be tried again until budget.failedTrials is used.
-        bench.store.stop(study._study_id, Over.GRID_WALKED, "each point of the grid was tried, and some failed")
-    if study._stop_flag:
-        bench.store.stop(study._study_id, Over.STOPPED_BY_OBJECTIVE, f"trial {claimed.number} called study.stop()")
+        context.store.claims.stop(
+            id_of_study(study), StopReason.GRID_WALKED, "each point of the grid was tried, and some failed"
+        )
+    if stop_was_asked(study) and not resolved.verifies:
+        context.store.claims.stop(
+            id_of_study(study), StopReason.STOPPED_BY_OBJECTIVE, f"trial {claimed.number} called study.stop()"
+        )
     return goes_on
 
 
@@ -111,21 +129,6 @@ def _call(objective: Objective, run: TrialRun) -> Mapping[str, float]:
     finally:
         if os.getpid() != worker:
             os._exit(exit_code)
-
-
-def describe(error: BaseException) -> str:
-    """The error's type and text; some errors fail again when they are asked for their text."""
-    try:
-        return f"{type(error).__name__}: {error}"
-    except BaseException:  # SystemExit too
-        return f"{type(error).__name__}, whose text cannot be shown"
-
-
-def exit_message(asked: SystemExit) -> str:
-    """What `sys.exit(...)` in an objective tells its author."""
-    if asked.code is None or isinstance(asked.code, int):
-        return f"the objective ended its process with code {asked.code or 0}: remove sys.exit()"
-    return f"the objective ended its process: {asked.code}"
 
 
 def check_metrics(spec: TuningStudySpec, metrics: Mapping[str, Any], notes: Sequence[str] = ()) -> dict[str, float]:
@@ -163,37 +166,53 @@ def _not_reported(missing: Sequence[str], metrics: Mapping[str, Any], notes: Seq
     return "; ".join([said, *meant, *notes])
 
 
-def _complete(bench: Bench, trial: optuna.Trial, metrics: dict[str, float]) -> None:
-    spec = bench.settings.round.spec
+def _run_of(context: WorkerContext, trial: optuna.Trial) -> TrialRun:
+    settings = context.settings
+    return TrialRun(trial, settings.round, settings.checkpoints, settings.artifacts)
+
+
+def _complete(context: WorkerContext, trial: optuna.Trial, run: TrialRun, metrics: dict[str, float]) -> None:
+    spec = context.settings.round.spec
+    left_files = artifacts.holds_any(run.artifacts_dir)
+    if left_files:
+        trial.set_user_attr(ARTIFACTS_ATTRIBUTE, str(run.artifacts_dir))
     trial.set_user_attr(METRICS_ATTRIBUTE, metrics)
     broken = violations(spec.constraints, metrics)
     for name, value in broken.items():
         trial.set_constraint(name, value)
     values = [metrics[metric.name] for metric in spec.objectives]
-    _tell(bench, trial, TrialState.COMPLETE, values)
-    if reaches_goals(spec.objectives, values, feasible=all(value <= 0 for value in broken.values())):
+    _tell(context, trial, TrialState.COMPLETE, values)
+    if left_files:
+        complete = context.store.readings.candidates(context.settings.round.study)
+        artifacts.keep_best(run.artifacts_dir, spec, complete)
+    if reaches_goals(spec.objectives, values, feasible=all_hold(broken)):
         reached = ", ".join(f"{metric.name} {metrics[metric.name]:g}" for metric in spec.objectives)
         detail = f"trial {trial.number} reached {reached}"
-        bench.store.stop(bench.study._study_id, Over.GOAL_REACHED, detail)
+        context.store.claims.stop(id_of_study(context.study), StopReason.GOAL_REACHED, detail)
 
 
-def _fail(bench: Bench, trial: optuna.Trial, reason: str) -> None:
+def _fail(context: WorkerContext, trial: optuna.Trial, reason: str, trace: str = "") -> None:
     reason = reason.replace("\x00", "")[:_FAILURE_LENGTH]
     try:
         trial.set_user_attr(FAILURE_ATTRIBUTE, reason)
-        _tell(bench, trial, TrialState.FAIL, reason=reason)
+        if trace:
+            trial.set_user_attr(TRACEBACK_ATTRIBUTE, trace.replace("\x00", ""))
+        _tell(context, trial, TrialState.FAIL, reason=reason)
     except (ClaimLost, UpdateFinishedTrialError) as lost:
         log.warning("the trial is no longer ours", trial=trial.number, reason=str(lost))
 
 
 def _tell(
-    bench: Bench, trial: optuna.Trial, state: TrialState, values: list[float] | None = None, reason: str = ""
+    context: WorkerContext, trial: optuna.Trial, state: TrialState, values: list[float] | None = None, reason: str = ""
 ) -> None:
     try:
-        _tell_with_warning(bench.study, trial, values, state)  # Study.tell would read the trial again, and copy it
-    except ValueError as error:  # Optuna's word for a trial that was put back meanwhile
+        tell_trial(context.study, trial, values, state)  # Study.tell would read the trial again, and copy it
+    except ValueError as error:  # the trial is no longer RUNNING: it was put back meanwhile
         raise ClaimLost(str(error)) from error
-    TrialRun(trial, bench.settings.round, bench.settings.checkpoints).discard_checkpoints()
+    run = _run_of(context, trial)
+    run.discard_checkpoints()
+    if state is not TrialState.COMPLETE or not artifacts.holds_any(run.artifacts_dir):
+        folders.remove(run.artifacts_dir)
     log.info(
         "trial ended", trial=trial.number, state=state.name, values=values, **({"reason": reason} if reason else {})
     )

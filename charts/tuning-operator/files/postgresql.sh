@@ -1,9 +1,7 @@
-# Starts PostgreSQL on $PGDATA, made on first start with the password in $POSTGRES_PASSWORD.
+# Starts PostgreSQL on $PGDATA, made on first start with the password in the file $POSTGRES_PASSWORD_FILE.
 set -eu
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  printf '%s' "$POSTGRES_PASSWORD" >/tmp/password
-  initdb --pgdata "$PGDATA" --username postgres --pwfile /tmp/password --auth scram-sha-256 --encoding UTF8 --locale C.UTF-8
-  rm /tmp/password
+  initdb --pgdata "$PGDATA" --username postgres --pwfile "$POSTGRES_PASSWORD_FILE" --auth scram-sha-256 --encoding UTF8 --locale C.UTF-8
   echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
 fi
 # A node that went away leaves this behind; nothing else can use the volume (ReadWriteOnce, one replica).

@@ -4,7 +4,8 @@ from .binaries import Binaries, BinariesUnavailable, locate
 from .containers import Launch
 from .control_plane import Component, ControlPlane
 from .kube import Kube
-from .node import FakeNode, Runner
+from .node import FakeNode
+from .processes import Runner
 
 __all__ = [
     "Binaries",

@@ -51,23 +51,61 @@ def locate(say: Callable[[str], object] = lambda _: None) -> Binaries:
     )
 
 
+def kueue(say: Callable[[str], object] = lambda _: None) -> Path:
+    """Return Kueue's manager, built once for each user.
+
+    Raises:
+        BinariesUnavailable: it is not built, and there is no Go to build it.
+    """
+    return _built("kueue", say)
+
+
+def kueue_crds() -> list[Path]:
+    """Return the files of Kueue's CRDs, of the module that its manager was built from."""
+    command = ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _SOURCES["kueue"].pin]
+    module = _SOURCES["kueue"].module
+    found = subprocess.run(command, cwd=module, capture_output=True, text=True, check=True).stdout.strip()
+    return sorted(Path(found, "config/components/crd/bases").glob("*.yaml"))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a program is built from: its package, and the module whose pin is its version."""
+
+    module: Path
+    package: str
+    pin: str
+
+
+_SOURCES = {
+    "etcd": _Source(_MODULES / "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
+    "kueue": _Source(_MODULES / "kueue", "sigs.k8s.io/kueue/cmd/kueue", "sigs.k8s.io/kueue"),
+    **{
+        name: _Source(_MODULES, f"k8s.io/kubernetes/cmd/{name}", "k8s.io/kubernetes")
+        for name in ("kube-apiserver", "kube-controller-manager", "kubectl")
+    },
+}
+
+
 def _find(name: str, say: Callable[[str], object]) -> Path:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets and os.access(Path(assets, name), os.X_OK):
         return Path(assets, name).absolute()
-    if name == "etcd":
-        module, package, pin = _MODULES / "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"
-    else:
-        module, package, pin = _MODULES, f"k8s.io/kubernetes/cmd/{name}", "k8s.io/kubernetes"
+    return _built(name, say)
+
+
+def _built(name: str, say: Callable[[str], object]) -> Path:
+    source = _SOURCES[name]
     # A folder for each version: a new pin is built beside the old one.
-    version = _pinned(pin, module).removeprefix("v")
-    target = _cache() / f"{'etcd' if name == 'etcd' else 'kubernetes'}-{version}" / name
+    version = _pinned(source.pin, source.module).removeprefix("v")
+    folder = "kubernetes" if source.module == _MODULES else name
+    target = _cache() / f"{folder}-{version}" / name
     if not target.exists():
-        _build(module, package, target, say)
+        _build(source, target, say)
     return target
 
 
-def _build(module: Path, package: str, target: Path, say: Callable[[str], object]) -> None:
+def _build(source: _Source, target: Path, say: Callable[[str], object]) -> None:
     go = shutil.which("go")
     if go is None:
         raise BinariesUnavailable(
@@ -82,8 +120,8 @@ def _build(module: Path, package: str, target: Path, say: Callable[[str], object
         half = target.with_suffix(".half")
         command = [go, "build", "-mod=readonly", "-buildvcs=false", "-trimpath", "-ldflags", _linker_flags()]
         built = subprocess.run(
-            [*command, "-o", str(half), package],
-            cwd=module,
+            [*command, "-o", str(half), source.package],
+            cwd=source.module,
             env={**os.environ, "CGO_ENABLED": "0"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -91,7 +129,7 @@ def _build(module: Path, package: str, target: Path, say: Callable[[str], object
             check=False,
         )
         if built.returncode != 0:
-            raise RuntimeError(f"cannot build {target.name} from {module}:\n{built.stdout[-4000:]}")
+            raise RuntimeError(f"cannot build {target.name} from {source.module}:\n{built.stdout[-4000:]}")
         half.replace(target)
 
 

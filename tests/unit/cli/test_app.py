@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from tuning_cli.app import app
 
-HEAVY = ("optuna", "plotly", "kubernetes", "pandas", "sqlalchemy", "pydantic", "sklearn", "numpy")
+HEAVY = ("optuna", "aiohttp", "kubernetes", "pandas", "sqlalchemy", "pydantic", "sklearn", "numpy")
 
 
 def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
@@ -17,7 +17,7 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
 def test_every_command_explains_itself() -> None:
     runner = CliRunner()
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
-    assert {"run", "validate", "status", "watch", "trials", "best", "pareto", "report"} <= set(names)
+    assert {"run", "validate", "status", "watch", "trials", "best", "pareto", "report", "dashboard"} <= set(names)
     for name in names:
         told = runner.invoke(app, [name, "--help"])
         assert told.exit_code == 0

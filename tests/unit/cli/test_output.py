@@ -3,8 +3,9 @@ import json
 import pytest
 from ruamel.yaml import YAML
 
-from tuning_cli import output
-from tuning_cli.output import Format, render, table, visible
+from tuning_cli.output import Format, render
+from tuning_report import format as formats
+from tuning_report.format import table, visible
 from tuning_study.documents import read_documents
 
 
@@ -23,7 +24,7 @@ from tuning_study.documents import read_documents
     ],
 )
 def test_cell(value: object, want: str) -> None:
-    assert output.cell(value) == want
+    assert formats.cell(value) == want
 
 
 @pytest.mark.parametrize(
@@ -31,11 +32,11 @@ def test_cell(value: object, want: str) -> None:
     [(-1, "0s"), (0.4, "0s"), (59.4, "59s"), (59.6, "1m00s"), (200, "3m20s"), (7500, "2h05m"), (273_600, "3d4h")],
 )
 def test_duration(seconds: float, want: str) -> None:
-    assert output.duration(seconds) == want
+    assert formats.duration(seconds) == want
 
 
 def test_table_has_a_column_for_every_key_and_no_trailing_space() -> None:
-    told = output.table([{"name": "a", "best": 0.5}, {"name": "longer", "state": "Running"}])
+    told = formats.table([{"name": "a", "best": 0.5}, {"name": "longer", "state": "Running"}])
     assert told.splitlines() == [
         "NAME     BEST   STATE",
         "a        0.5    -",
@@ -45,9 +46,9 @@ def test_table_has_a_column_for_every_key_and_no_trailing_space() -> None:
 
 def test_scripts_get_values_as_they_are() -> None:
     data = [{"trial": 1, "metrics": {"x": 0.1 + 0.2}, "parameters": {"kind": None, "text": "no: yes\nü"}}]
-    assert json.loads(output.render(Format.JSON, data, "")) == data
-    assert YAML(typ="safe").load(output.render(Format.YAML, data, "")) == data
-    assert output.render(Format.TABLE, data, "for people") == "for people"
+    assert json.loads(render(Format.JSON, data, "")) == data
+    assert YAML(typ="safe").load(render(Format.YAML, data, "")) == data
+    assert render(Format.TABLE, data, "for people") == "for people"
 
 
 @pytest.mark.parametrize(
@@ -77,5 +78,5 @@ def test_a_text_of_many_lines_stays_in_its_row() -> None:
     "text", ["on", "No", "y", "010", "1_000", "0b1", "1e3", "true", "null", "~", "", ".inf", "2020-01-01"]
 )
 def test_text_is_printed_so_that_every_reader_takes_it_for_text(text: str) -> None:
-    (document,) = read_documents(output.render(Format.YAML, {"value": text, text or "key": 1}, ""))
+    (document,) = read_documents(render(Format.YAML, {"value": text, text or "key": 1}, ""))
     assert list(document.content.items()) == [("value", text), (text or "key", 1)]

@@ -1,13 +1,13 @@
-"""Alertmanager's webhook as requests for new rounds."""
+"""Alertmanager's webhook, sorted out by the studies that it is about."""
 
-import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from tuning_exporter.alerts import RetuneRequest, Webhook, requests
-from tuning_operator.retune import parse_request
+from builders import NOW
+from tuning_exporter.inbox.alerts import MAX_ALERTS, Alert, Webhook, sort_out
 
 LABELS = {"alertname": "TuningModelDegraded", "namespace": "team", "study": "digits"}
 
@@ -26,61 +26,89 @@ def webhook(*alerts: dict[str, Any]) -> Webhook:
     return Webhook.model_validate({"version": "4", "receiver": "tuning", "alerts": list(alerts)})
 
 
-def asked(**fields: Any) -> RetuneRequest:
-    (request,), ignored = requests(webhook(alert(**fields)))
-    assert ignored == []
-    return request
+def read(**fields: Any) -> Alert:
+    return Alert.model_validate(alert(**fields))
 
 
-def test_a_firing_alert_asks_the_study_that_its_labels_name() -> None:
-    request = asked()
-    assert (request.namespace, request.study) == ("team", "digits")
-    assert request.reason == "TuningModelDegraded: accuracy fell to 0.91"
+def test_an_alert_is_of_the_study_that_its_labels_name() -> None:
+    found = sort_out(webhook(alert(), alert(labels={**LABELS, "study": "iris"}), alert(status="resolved")))
+    assert {study: [one.status for one in alerts] for study, alerts in found.alerts.items()} == {
+        ("team", "digits"): ["firing", "resolved"],
+        ("team", "iris"): ["firing"],
+    }
 
 
 @pytest.mark.parametrize(
     ("annotations", "reason"),
-    [({}, "TuningModelDegraded"), ({"description": "it fell"}, "TuningModelDegraded: it fell")],
+    [
+        ({"summary": "it fell", "description": "why"}, "TuningModelDegraded: it fell"),
+        ({"description": "it fell"}, "TuningModelDegraded: it fell"),
+        ({}, "TuningModelDegraded"),
+    ],
 )
 def test_an_alert_without_a_summary_still_has_a_reason(annotations: dict[str, str], reason: str) -> None:
-    assert asked(annotations=annotations).reason == reason
+    assert read(annotations=annotations).reason == reason
 
 
 @pytest.mark.parametrize(
-    ("fields", "sentence"),
+    ("labels", "sentence"),
     [
-        ({"status": "resolved"}, "TuningModelDegraded: resolved"),
-        ({"labels": {"alertname": "X", "study": "digits"}}, "X: no labels `namespace` and `study`"),
-        ({"labels": {"namespace": "team"}}, "alert: no labels `namespace` and `study`"),
-        ({"labels": {**LABELS, "study": ""}}, "add them to the rule"),
+        ({"alertname": "X", "study": "digits"}, "X: no labels `namespace` and `study`"),
+        ({"namespace": "team"}, "alert: no labels `namespace` and `study`"),
+        ({**LABELS, "study": ""}, "add them to the rule"),
+        ({**LABELS, "alertname": "TuningRetuneLoop"}, "asks for no round"),
+        ({**LABELS, "study": "../secrets"}, "are no names of Kubernetes objects"),
     ],
 )
-def test_an_alert_that_asks_for_nothing_is_told(fields: dict[str, Any], sentence: str) -> None:
-    found, (ignored,) = requests(webhook(alert(**fields)))
-    assert found == []
-    assert sentence in ignored
+def test_an_alert_that_is_no_cause_is_told(labels: dict[str, str], sentence: str) -> None:
+    found = sort_out(webhook(alert(labels=labels)))
+    assert found.alerts == {}
+    (told,) = found.ignored
+    assert sentence in told
 
 
-def test_the_token_is_the_same_for_every_delivery_of_one_firing_and_another_for_the_next() -> None:
-    assert asked().token == asked(annotations={"summary": "now it is 0.90"}).token
-    others = [{"startsAt": "2026-03-09T12:00:00Z"}, {"fingerprint": "f2"}, {"labels": {**LABELS, "study": "iris"}}]
-    assert asked().token not in {asked(**other).token for other in others}
+def test_an_alert_is_told_from_others_by_its_labels_alone() -> None:
+    key = read().key
+    again: list[dict[str, Any]] = [
+        {"annotations": {"summary": "now it is 0.90"}},
+        {"startsAt": "2026-03-09T12:00:00Z"},
+        {"fingerprint": "f2"},
+        {"status": "resolved"},
+    ]
+    assert {read(**one).key for one in again} == {key}
+    assert read(labels={**LABELS, "pod": "exporter-1"}).key != key
 
 
-def test_the_annotation_is_what_the_operator_reads() -> None:
-    request = asked()
-    first, second = (parse_request(request.annotation(moment)) for moment in ("12:00", "12:05"))
-    assert (first.token, first.trigger, first.reason) == (request.token, "Alert", request.reason)
-    assert first.token == second.token
-    assert first.digest != second.digest
+@pytest.mark.parametrize(
+    ("written", "began"),
+    [
+        ("2026-03-08T11:00:00Z", NOW - timedelta(hours=1)),
+        ("2026-03-08T11:00:00", NOW - timedelta(hours=1)),
+        ("2026-03-08T13:00:00+02:00", NOW - timedelta(hours=1)),
+        (None, NOW),
+        ("2027-01-01T00:00:00Z", NOW),
+    ],
+)
+def test_when_an_alert_began(written: str | None, began: datetime) -> None:
+    assert read(startsAt=written).began(NOW) == began
+    assert began.tzinfo is UTC
 
 
-def test_evidence_is_kept_within_bounds() -> None:
-    request = asked(annotations={f"a{number}": "x" * 9999 for number in range(20)})
-    assert len(request.evidence) == 8
-    assert len(request.reason) <= 256
-    assert len(json.dumps(request.evidence)) < 20_000
-    assert len(request.annotation("now").encode()) < 256 * 1024  # of all annotations of an object
+def test_an_odd_alert_takes_no_other_with_it() -> None:
+    found = sort_out(webhook({"status": "odd"}, alert(), alert(labels=17), alert(startsAt="soon")))
+    assert len(found.alerts["team", "digits"]) == 1
+    assert [told.partition(":")[0] for told in found.malformed] == [
+        "alerts.0.status",
+        "alerts.2.labels",
+        "alerts.3.startsAt",
+    ]
+
+
+def test_what_is_kept_of_an_alert_is_small() -> None:
+    large = read(annotations={f"a{number}": "x" * 9999 for number in range(20)} | {"summary": "y" * 9999})
+    assert len(large.evidence) == 8
+    assert max(map(len, large.evidence.values())) == 2000
+    assert len(large.reason) == 256
 
 
 def test_fields_that_alertmanager_may_add_are_ignored() -> None:
@@ -88,7 +116,7 @@ def test_fields_that_alertmanager_may_add_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{}, {"version": "3", "alerts": []}, {"version": "4"}, {"version": "4", "alerts": [{"status": "odd"}]}]
+    "wrong", [{}, {"version": "3", "alerts": []}, {"version": "4"}, {"version": "4", "alerts": [{}] * (MAX_ALERTS + 1)}]
 )
 def test_anything_else_is_no_webhook(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -1,8 +1,9 @@
-"""Whatever is posted to /alerts, the answer is a success or the sender's fault, and nothing is read without end."""
+"""Whatever is posted, the answer is a success or the sender's fault, and nothing is read without end."""
 
 import asyncio
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuning_exporter.app import build_app
-from tuning_operator.exceptions import NotFound
+from tuning_exporter.studies import StudyIndex
+from tuning_kube.errors import NotFound
 
 TOKEN = "a-token"
 
@@ -26,6 +28,11 @@ alerts = st.fixed_dictionaries(
     optional={"labels": texts, "annotations": texts, "startsAt": anything, "fingerprint": anything},
 )
 webhooks = st.fixed_dictionaries({"version": st.sampled_from(["4", "3", 4]), "alerts": st.lists(alerts, max_size=3)})
+pushes = st.fixed_dictionaries(
+    {"namespace": st.text(max_size=9) | st.just("team"), "study": st.just("digits"), "metrics": anything},
+    optional={"x": anything},
+)
+paths = pytest.mark.parametrize("path", ["/alerts", "/observations"])
 
 
 def firing(**labels: str) -> bytes:
@@ -35,31 +42,39 @@ def firing(**labels: str) -> bytes:
 class NoStudies:
     """An API server without studies, which sees the names that would become part of a path."""
 
+    async def list_metadata(self, *_: object) -> Sequence[Any]:
+        return []
+
     async def read_study(self, namespace: str, name: str) -> Any:
         assert not set(namespace + name) & set("/?#%\x00 ")
         raise NotFound(f"there is no {namespace}/{name}", 404)
 
 
-async def post(bodies: list[bytes], token: str = TOKEN) -> list[int]:
-    async with TestClient(TestServer(build_app(NoStudies(), None, TOKEN))) as client:  # type: ignore[arg-type]
+async def post(path: str, bodies: list[bytes], token: str) -> list[int]:
+    cluster: Any = NoStudies()
+    app = build_app(cluster, None, StudyIndex(cluster, ()), None, lambda: TOKEN)  # type: ignore[arg-type]
+    async with TestClient(TestServer(app)) as client:
         headers = {"Authorization": f"Bearer {token}"}
-        return [(await client.post("/alerts", data=io.BytesIO(body), headers=headers)).status for body in bodies]
+        return [(await client.post(path, data=io.BytesIO(body), headers=headers)).status for body in bodies]
 
 
-def answers(*bodies: bytes, token: str = TOKEN) -> list[int]:
-    return asyncio.run(post(list(bodies), token))
+def answers(*bodies: bytes, path: str = "/alerts", token: str = TOKEN) -> list[int]:
+    return asyncio.run(post(path, list(bodies), token))
 
 
 @settings(max_examples=20)
 @given(st.lists(st.binary(max_size=200), min_size=10, max_size=20))
-def test_any_bytes(bodies: list[bytes]) -> None:
-    assert set(answers(*bodies)) <= {200, 400}
+@paths
+def test_any_bytes(path: str, bodies: list[bytes]) -> None:
+    assert set(answers(*bodies, path=path)) <= {200, 400}
 
 
 @settings(max_examples=20)
-@given(st.lists(webhooks | anything, min_size=10, max_size=20))
-def test_any_json(documents: list[Any]) -> None:
-    assert set(answers(*(json.dumps(document).encode() for document in documents))) <= {200, 400}
+@given(st.lists(webhooks | pushes | anything, min_size=10, max_size=20))
+@paths
+def test_any_json(path: str, documents: list[Any]) -> None:
+    bodies = [json.dumps(document).encode() for document in documents]
+    assert set(answers(*bodies, path=path)) <= {200, 400, 422}
 
 
 @pytest.mark.parametrize(
@@ -69,8 +84,8 @@ def test_any_json(documents: list[Any]) -> None:
         (b"[" * 100_000, 400),
         (b'{"version": "4", "alerts": [' + b"[" * 100_000, 400),
         (b'{"version": "4", "alerts": ' + b"9" * 100_000 + b"}", 400),
-        (b'{"version": "4", "alerts": []}' + b" " * 2_000_000, 413),
-        (b'{"version": "4", "alerts": [' + b",".join([b'{"status": "firing"}'] * 1001) + b"]}", 400),
+        (b'{"version": "4", "alerts": []}' + b" " * 17 * 1024 * 1024, 413),
+        (b'{"version": "4", "alerts": [' + b",".join([b'{"status": "firing"}'] * 5001) + b"]}", 400),
         (b'{"version": "4", "alerts": [{"status": "firing", "labels": {"namespace": "\\ud800", "study": "a"}}]}', 400),
         (
             b'{"version": "4", "alerts": [{"status": "firing", "labels": {"namespace": "\\u0000/..", "study": ".."}}]}',

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from builders import NOW
-from tuning_operator.conditions import VALID, with_condition
-from tuning_study.status import Condition, TuningStudyStatus
+from tuning_operator.conditions import with_condition
+from tuning_operator.reasons import VALID
+from tuning_study.api.status import Condition, TuningStudyStatus
 
 LATER = NOW + timedelta(hours=1)
 

@@ -3,17 +3,18 @@
 import json
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from builders import NOW, make_progress, make_spec
-from tuning_exporter.families import Scene, families
-from tuning_operator.describe import describe_best
-from tuning_operator.retune import Suppressed, answered, parse_request
+from tuning_exporter.families.study import Snapshot, families
+from tuning_operator.plan.requests import answered
 from tuning_store.tenants import tenant_of
+from tuning_study.api.status import RetuneStatus, Suppression, TuningStudyStatus
 from tuning_study.budget import Counts
-from tuning_study.results import Candidate
-from tuning_study.status import RetuneStatus, TuningStudyStatus
+from tuning_study.requests import RetuneRequest
+from tuning_study.results.candidates import Candidate
+from tuning_study.results.describe import describe_best
 
 TEXTS = {
     "quotes": "\"'`$$\\",
@@ -30,9 +31,11 @@ hostile = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 
 @hostile
 def test_a_request_is_told_in_the_status(text: str) -> None:
-    request = parse_request(json.dumps({"token": text, "reason": text, "trigger": text}))
-    for verdict in (None, Suppressed.NOT_A_TRIGGER):
-        status = TuningStudyStatus(retune=answered(RetuneStatus(), request, verdict, NOW))
+    value = json.dumps({"token": text, "reason": text, "trigger": text})
+    request = RetuneRequest.from_annotation(value)
+    refusals: tuple[Suppression | None, ...] = (None, "NotATrigger")
+    for refusal in refusals:
+        status = TuningStudyStatus(retune=answered(RetuneStatus(), request, refusal, NOW))
         assert TuningStudyStatus.model_validate_json(status.model_dump_json()) == status
 
 
@@ -50,10 +53,10 @@ def test_a_label_is_read_back_as_it_was_told(text: str) -> None:
         "metadata": {"namespace": "team", "name": "digits", "uid": "uid-1"},
         "status": {"storage": {"study": "s"}, "best": {"metrics": [{"name": text, "value": 1.0}]}},
     }
-    progress = make_progress(make_spec(), shares={text: Counts(complete=1)})
-    scene = Scene([body], "cluster", {(tenant_of("team", "cluster").schema, "s"): progress})
+    progress = make_progress(make_spec(), counts_by_worker={text: Counts(complete=1)})
+    snapshot = Snapshot([body], "cluster", {(tenant_of("team", "cluster").schema, "s"): progress})
     registry = CollectorRegistry()
-    registry.register(type("Told", (), {"collect": lambda _: families(scene)})())
+    registry.register(type("Told", (), {"collect": lambda _: families(snapshot)})())
 
     samples = [
         sample
@@ -64,11 +67,3 @@ def test_a_label_is_read_back_as_it_was_told(text: str) -> None:
     assert {sample.labels["metric"] for sample in samples if "metric" in sample.labels} == {text}
     assert {sample.labels["worker"] for sample in samples if "worker" in sample.labels} == {text}
     assert [sample.value for sample in samples if sample.name == "tuning_store_up"] == [1.0]
-
-
-@hostile
-def test_the_trigger_of_a_request_is_a_label(text: str) -> None:
-    registry = CollectorRegistry()
-    counter = Counter("rounds", "By trigger.", ["trigger"], registry=registry)
-    counter.labels(parse_request(json.dumps({"token": "t", "trigger": text})).trigger).inc()
-    assert b"rounds_total" in generate_latest(registry)

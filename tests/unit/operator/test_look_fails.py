@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from builders import make_study
-from tuning_operator.cluster import Cluster
-from tuning_operator.exceptions import Conflict, Forbidden, Invalid, Unavailable
+from tuning_kube.client import Cluster
+from tuning_kube.errors import Conflict, Forbidden, Invalid, Unavailable
 from tuning_operator.loops import Loops
 from tuning_operator.reconcile import Reconciler
 
@@ -41,6 +41,12 @@ class Failing(Reconciler):
     def __init__(self, cluster: Cluster, error: Exception) -> None:
         self._cluster, self._error = cluster, error
         self.looks = 0
+
+    def take_over(self, *_: Any) -> None:
+        pass
+
+    def forget(self, *_: Any) -> None:
+        pass
 
     async def reconcile(self, *_: Any, **__: Any) -> timedelta:
         self.looks += 1

@@ -7,11 +7,12 @@ import pytest
 from sklearn.metrics import get_scorer_names
 
 from builders import MAXIMIZE, MINIMIZE, choice, make_spec, real, when, whole
-from tuning_study.advice import advice
-from tuning_study.scorers import SCORERS
+from tuning_study.search.advice import advice
+from tuning_study.search.scorers import SCORERS
 
 REALS = [real("x"), real("y"), real("z")]
 MIXED = [real("x"), choice("kernel"), whole("degree", 2, 5, **when("kernel", "poly"))]
+SKLEARN = {"sklearn": {"steps": [{"class": "sklearn.linear_model.Ridge"}], "dataset": {"load": "diabetes"}}}
 
 
 def advised(sampler: str, trials: int = 500, options: dict[str, Any] | None = None, **fields: Any) -> list[str]:
@@ -27,7 +28,9 @@ def test_a_sampler_in_its_own_field_is_not_warned_of(sampler: str) -> None:
 def test_a_budget_that_is_too_large_for_a_gaussian_process() -> None:
     assert advised("GP", 1000, parameters=REALS) == []
     (sentence,) = advised("GP", 1001, parameters=REALS)
-    assert sentence == "strategy: GP computes for seconds before each of 1001 trials: beyond 1000 use TPE"
+    assert sentence == (
+        "strategy: GP learns from 200 trials, the best and the newest: for 1001 use TPE, which learns from all"
+    )
 
 
 def test_only_the_phase_of_the_gaussian_process_counts() -> None:
@@ -40,14 +43,59 @@ def test_more_parameters_than_a_gaussian_process_learns() -> None:
     assert "21 parameters" in sentence
 
 
-def test_cma_es_draws_some_parameters_at_random() -> None:
-    (sentence,) = advised("CmaEs", parameters=MIXED)
-    assert "at random (kernel, degree)" in sentence
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "strategy: CmaEs draws conditional parameters at random (degree): where they matter use TPE"),
+        (
+            {"withMargin": True},
+            "strategy: CmaEs draws Categorical and conditional parameters at random (kernel, degree): where they "
+            "matter use TPE",
+        ),
+    ],
+)
+def test_cma_es_draws_some_parameters_at_random(options: dict[str, Any], sentence: str) -> None:
+    assert advised("CmaEs", options=options, parameters=MIXED) == [sentence]
+
+
+def test_cma_es_learns_categories() -> None:
+    assert advised("CmaEs", parameters=MIXED[:2]) == []
 
 
 def test_cma_es_has_nothing_to_draw() -> None:
-    (sentence,) = advised("CmaEs", parameters=MIXED[1:])
+    (sentence,) = advised("CmaEs", options={"lrAdapt": True}, parameters=MIXED[1:])
     assert "all is drawn at random" in sentence
+
+
+@pytest.mark.parametrize(
+    ("validation", "options", "sentence"),
+    [
+        ({"folds": 10}, {}, None),
+        ({"folds": 5}, {}, None),
+        (
+            {"folds": 4},
+            {},
+            "sure after 4 folds at the earliest, and a trial has 4: write `crossValidation: {folds: 10}`",
+        ),
+        ({"folds": 2, "repeats": 3}, {}, None),
+        ({"folds": 4}, {"pThreshold": 0.3}, None),
+        ({"folds": 5}, {"pThreshold": 0.001}, "sure after 10 folds at the earliest, and a trial has 5"),
+        ({"folds": 5}, {"nStartupSteps": 8}, "sure after 8 folds at the earliest"),
+        ({"folds": 5}, {"pThreshold": 0}, "Wilcoxon with a pThreshold of 0 prunes nothing"),
+        ({"folds": 10, "splitter": "Holdout"}, {}, "a trial has 1"),
+    ],
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_too_few_folds_for_wilcoxon(
+    wrapped: bool, validation: dict[str, Any], options: dict[str, Any], sentence: str | None
+) -> None:
+    pruner: dict[str, Any] = {"type": "Wilcoxon", "options": options}
+    if wrapped:
+        pruner = {"type": "Patient", "options": {"patience": 1}, "wrapped": pruner}
+    objective = {"sklearn": SKLEARN["sklearn"] | {"crossValidation": validation}}
+    metrics = [MAXIMIZE | {"name": "r2"}]
+    found = advice(make_spec(strategy={"pruner": pruner}, objective=objective, metrics=metrics))
+    assert [sentence in each for each in found] == [True] if sentence else found == []
 
 
 def test_cma_es_follows_one_objective() -> None:
@@ -55,10 +103,10 @@ def test_cma_es_follows_one_objective() -> None:
     assert "the first objective alone (accuracy)" in sentence
 
 
-def test_cma_es_pays_no_heed_to_constraints() -> None:
+def test_cma_es_ignores_constraints() -> None:
     metrics = [MAXIMIZE, {"name": "size"}]
     (sentence,) = advised("CmaEs", parameters=REALS, metrics=metrics, constraints=[{"metric": "size", "max": 1}])
-    assert "no heed to constraints" in sentence
+    assert "ignores constraints" in sentence
 
 
 def test_cma_es_needs_ten_generations() -> None:
@@ -81,8 +129,6 @@ def test_a_sequence_that_is_even_only_where_nothing_is_conditional() -> None:
 
 
 # --- Metrics whose direction finds the worst
-
-SKLEARN = {"sklearn": {"steps": [{"class": "sklearn.linear_model.Ridge"}], "dataset": {"load": "diabetes"}}}
 
 
 def of_metric(name: str, direction: str | None = None, objective: Any = SKLEARN, **more: Any) -> list[str]:
@@ -150,7 +196,11 @@ def test_a_goal_and_a_constraint_that_a_negated_error_never_meets() -> None:
 
 def of_command(*args: str, command: Sequence[str] = ("sh", "-c"), **fields: Any) -> list[str]:
     objective = {"command": {"command": list(command), "args": list(args)}}
-    return advice(make_spec(objective=objective, **({"parameters": [real("lr"), whole("batch_size")]} | fields)))
+    return advice(
+        make_spec(
+            objective=objective, **({"parameters": [real("lr", 1e-4, 0.1, scale="Log"), whole("batch_size")]} | fields)
+        )
+    )
 
 
 @pytest.mark.parametrize(
@@ -197,3 +247,22 @@ def test_a_condition_on_a_float_without_steps() -> None:
     (sentence,) = advice(make_spec(parameters=[real("x"), real("y", **when("x", 0.5))]))
     assert sentence.startswith("parameters.y.when: x is a Float without `step`")
     assert advice(make_spec(parameters=[real("x", step=0.5), real("y", **when("x", 0.5))])) == []
+
+
+READS_LOSS = MAXIMIZE | {"pattern": r"loss (?P<value>\S+)"}
+COMMAND = {"command": {"command": ["train", "{x}"]}}
+
+
+def test_a_pattern_without_a_step_gives_a_pruner_nothing_to_judge() -> None:
+    (sentence,) = advice(make_spec(objective=COMMAND, metrics=[READS_LOSS], strategy={"pruner": {"type": "Median"}}))
+    assert sentence.startswith("metrics.accuracy.pattern: without a group `step` it reads no intermediate reports")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "pruner"), [(READS_LOSS["pattern"], "None"), (r"(?P<step>\d+) loss (?P<value>\S+)", "Median")]
+)
+def test_a_pattern_that_a_pruner_can_use_is_not_warned_of(pattern: str, pruner: str) -> None:
+    spec = make_spec(
+        objective=COMMAND, metrics=[MAXIMIZE | {"pattern": pattern}], strategy={"pruner": {"type": pruner}}
+    )
+    assert advice(spec) == []

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import make_manifest_spec
-from tuning_study.duration import format_duration, parse_duration
+from tuning_study.api.duration import format_duration, parse_duration
 from tuning_study.exceptions import InvalidDuration, InvalidStudy
 from tuning_study.manifest import read_spec
 

@@ -7,12 +7,12 @@ import pytest
 from optuna.trial import TrialState
 
 from builders import choice, make_spec, real, when, whole
+from tuning_study.api.strategy import Sampler
 from tuning_study.exceptions import InvalidStudy
-from tuning_study.grid import SharedGridSampler
 from tuning_study.manifest import read_spec
-from tuning_study.space import clip, grid, suggest
-from tuning_study.spec import Sampler
-from tuning_study.strategy import build_sampler
+from tuning_study.search.samplers.grid import SharedGridSampler
+from tuning_study.search.space import clip, grid, suggest
+from tuning_study.search.strategy import build_sampler
 
 SPEC = make_spec(parameters=[choice("kernel", ["rbf", "poly"]), whole("n", 1, 3, **when("kernel", "poly"))])
 POINTS = list(grid(SPEC.parameters))

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import pytest
@@ -72,13 +74,12 @@ RICH = make_study(
 )
 
 
-@given(st.sampled_from(paths(RICH)[1:]), anything)
-def test_a_study_with_anything_in_any_place(path: tuple[Any, ...], value: Any) -> None:
+@given(st.lists(st.tuples(st.sampled_from(paths(RICH)[1:]), anything), min_size=1, max_size=4))
+def test_a_study_with_anything_in_some_places(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     document = json.loads(json.dumps(RICH))
-    place = document
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
+    for path, value in changes:
+        with contextlib.suppress(KeyError, IndexError, TypeError):  # an earlier change has taken the place away
+            reduce(getitem, path[:-1], document)[path[-1]] = value
     with contextlib.suppress(InvalidStudy):
         read_study(document)
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstimatorParameters
 
-from tuning_study.parzen import Array, Kernels, Mixture, Scale
+from tuning_study.search.samplers._types import Array
+from tuning_study.search.samplers.parzen import Kernels, Mixture, Scale
 
 SPACE: Mapping[str, BaseDistribution] = {
     "real": FloatDistribution(-4, 6),

@@ -1,5 +1,7 @@
 """Trials in the order that Optuna's TPE splits them by, kept while they end."""
 
+from typing import Literal
+
 import numpy as np
 import optuna
 import pytest
@@ -9,7 +11,7 @@ from optuna.samplers._tpe.sampler import _split_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuning_study.ranking import Ranking
+from tuning_study.search.samplers.ranking import Ranking
 
 values = st.integers(-3, 3).map(float)
 
@@ -41,7 +43,9 @@ def optunas_best(study: Study, count: int) -> set[int]:
 
 
 @given(st.lists(finished(), max_size=40), st.sampled_from(["minimize", "maximize"]), st.integers(0, 40))
-def test_the_best_are_those_of_optuna(trials: list[FrozenTrial], direction: str, count: int) -> None:
+def test_the_best_are_those_of_optuna(
+    trials: list[FrozenTrial], direction: Literal["minimize", "maximize"], count: int
+) -> None:
     study = optuna.create_study(direction=direction)
     ranking = ranked(study, trials)
     assert set(ranking.numbers()[:count]) == optunas_best(study, count)

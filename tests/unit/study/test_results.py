@@ -10,16 +10,11 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from builders import make_candidates, make_objectives
-from tuning_study.results import (
-    Candidate,
-    best,
-    candidates,
-    pareto_front,
-    ranked,
-    reaches_goals,
-    violations,
-)
-from tuning_study.spec import Constraint, Metric
+from tuning_study.api.metrics import Constraint, Metric
+from tuning_study.results.best import best, ranked, reaches_goals
+from tuning_study.results.candidates import Candidate, candidates
+from tuning_study.results.feasibility import violations
+from tuning_study.results.pareto import pareto_front
 
 ONE = make_objectives("Maximize")
 TWO = make_objectives("Maximize", "Minimize")

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import MAXIMIZE, choice, make_round, make_spec, real
-from tuning_study.digest import spec_digest
-from tuning_study.round import ResolvedRound
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.round import ResolvedRound, is_of, spec_digest
 from tuning_study.seeds import study_seed, trial_seed
 
 
@@ -84,3 +84,71 @@ def test_what_is_fixed_for_a_round_changes_it(change: dict[str, Any]) -> None:
 def test_true_and_one_are_different_spaces() -> None:
     one, true = (spec_digest(make_spec(parameters=[choice("k", [value])])) for value in (1, True))
     assert one != true
+
+
+FIRST_RELEASE = {
+    "table": (
+        {
+            "metrics": [{"name": "accuracy", "direction": "Maximize", "goal": 0.99}, {"name": "fitSeconds"}],
+            "constraints": [{"metric": "fitSeconds", "max": 5}],
+            "parameters": [
+                {"name": "C", "type": "Float", "min": 0.01, "max": 100, "scale": "Log"},
+                {"name": "kernel", "type": "Categorical", "values": ["rbf", "poly"]},
+                {
+                    "name": "degree",
+                    "type": "Int",
+                    "min": 2,
+                    "max": 5,
+                    "when": {"parameter": "kernel", "values": ["poly"]},
+                },
+            ],
+            "objective": {
+                "sklearn": {
+                    "steps": [{"class": "sklearn.svm.SVC", "args": {"cache_size": 500}}],
+                    "dataset": {"csv": {"path": "data.csv", "target": "y"}},
+                    "crossValidation": {"folds": 3},
+                }
+            },
+            "strategy": {"sampler": {"type": "TPE"}, "pruner": {"type": "Median"}},
+            "budget": {"trials": 10},
+        },
+        "278835e27e2f7ae617f3cfe4c413739afb345feb905ca4a8c774e06175bda55c",
+    ),
+    "command": (
+        {
+            "metrics": [{"name": "loss", "direction": "Minimize"}],
+            "parameters": [{"name": "x", "type": "Float", "min": 0, "max": 1}],
+            "objective": {"command": {"command": ["train"], "args": ["{x}"]}},
+            "budget": {"duration": "1h"},
+            "warmStart": {"points": [{"x": 0.5}]},
+            "seed": 7,
+        },
+        "b507039a2c3f6594c61ddcb67ed8c6b7b19085871931954e645571dbd1fa209f",
+    ),
+}
+
+
+@pytest.mark.parametrize(("manifest", "digest"), FIRST_RELEASE.values(), ids=FIRST_RELEASE)
+def test_the_fingerprint_is_that_of_the_first_release(manifest: dict[str, Any], digest: str) -> None:
+    """Another one would begin a new round of every finished study when the operator is updated. A field that a round
+    gets later has None for its default, which the fingerprint leaves out."""
+    assert spec_digest(TuningStudySpec.model_validate(manifest)) == digest
+
+
+UNTYPED: list[dict[str, Any]] = [
+    {"phases": [{"name": "explore", "trials": 9, "sampler": {"type": "Random"}}, {"name": "exploit", "trials": 9}]},
+    {"sampler": {}},
+]
+
+
+@pytest.mark.parametrize("strategy", UNTYPED)
+def test_a_round_of_the_time_when_tpe_was_the_default_is_still_the_manifests(strategy: dict[str, Any]) -> None:
+    then = json.loads(json.dumps(make_spec(strategy=strategy).manifest()).replace("Auto", "TPE"))
+    recorded = spec_digest(TuningStudySpec.model_validate(then))
+    assert recorded != spec_digest(make_spec(strategy=strategy))
+    assert is_of(recorded, make_spec(strategy=strategy))
+
+
+def test_a_change_from_tpe_to_auto_is_a_change() -> None:
+    recorded = spec_digest(make_spec(strategy={"sampler": {"type": "TPE"}}))
+    assert not is_of(recorded, make_spec(strategy={"sampler": {"type": "Auto"}}))

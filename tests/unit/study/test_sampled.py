@@ -5,16 +5,19 @@ from typing import Any, get_args
 
 import optuna
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from builders import choice, make_manifest_spec, real, when, whole
+from tuning_study.api.options import SAMPLERS
+from tuning_study.api.parameters import Parameter
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.api.strategy import SamplerType
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.manifest import read_spec
-from tuning_study.options import SAMPLERS
-from tuning_study.space import applies, suggest
-from tuning_study.spec import Parameter, SamplerType, TuningStudySpec
-from tuning_study.strategy import build_sampler
+from tuning_study.search.auto import sampler_at
+from tuning_study.search.space import applies, suggest
+from tuning_study.search.strategy import build_sampler
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(
     [0.0, 1.0, -1.0, 0.1, 0.3, 1e-300, 5e-324, 1e100, -1e100, 1e17, 2.0**53, 1 + 2**-52, 1e-9]
@@ -61,12 +64,15 @@ def is_in(parameter: Parameter, value: Any) -> bool:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @pytest.mark.filterwarnings("ignore:The distribution is specified by:UserWarning")
 # Subnormal losses overflow in Optuna's own normalisation (NSGAIII), whatever the space.
+@example(space=[choice("k", ["x", "y"]), real("a", 0.0, 0.0, step=5e-324)], losses=[0.0] * 6)
 @given(space=parameters(), losses=st.lists(st.floats(-9, 9, allow_subnormal=False), min_size=6, max_size=6))
 def test_every_sampler_stays_in_the_space(sampler: Any, space: list[dict[str, Any]], losses: list[float]) -> None:
     spec = spec_of(space, sampler)
     study = optuna.create_study()
     for number, loss in enumerate(losses):
-        study.sampler = build_sampler(spec.phases[0].sampler, spec, study_seed=7, trial_seed=number)
+        study.sampler = build_sampler(
+            sampler_at(spec.phases[0].sampler, spec, number), spec, study_seed=7, trial_seed=number
+        )
         trial = study.ask()
         point = suggest(trial, spec.parameters)
         for parameter in spec.parameters:

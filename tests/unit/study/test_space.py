@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from builders import choice, make_parameters, real, when, whole
-from tuning_study.space import applies, check_space, clip, distribution, grid, in_order, same_scalar, suggest
-from tuning_study.spec import Parameter
+from tuning_study.api.parameters import Parameter
+from tuning_study.search.space import applies, check_space, clip, distribution, grid, in_order, suggest
+from tuning_study.values import same_value
 
 SVC = make_parameters(
     choice("kernel", ["rbf", "poly"]),
@@ -70,7 +71,7 @@ def test_a_condition_on_true_is_not_met_by_one() -> None:
     [(True, 1, False), (0, False, False), (None, "None", False), (1, 1.0, True), ("a", "a", True), (None, None, True)],
 )
 def test_scalars_are_equal_as_yaml_tells_them_apart(left: Any, right: Any, same: bool) -> None:
-    assert same_scalar(left, right) is same
+    assert same_value(left, right) is same
 
 
 CLIPPED = [
@@ -94,7 +95,7 @@ def test_a_value_is_moved_to_the_nearest_in_the_space(
 ) -> None:
     point, changes = clip(make_parameters(parameter), {parameter["name"]: given_value})
     assert point == {parameter["name"]: expected}
-    assert bool(changes) is not same_scalar(given_value, expected)
+    assert bool(changes) is not same_value(given_value, expected)
 
 
 @pytest.mark.parametrize(
@@ -199,11 +200,12 @@ def a_parameter(draw: st.DrawFn, name: str, earlier: list[dict[str, Any]], stepp
         low, step = draw(st.integers(-5, 5)), draw(st.integers(1, 3))
         made = whole(name, low, low + draw(st.just(0) | st.integers(step, 5)), step=step)
     else:
-        low, step = draw(st.integers(-30, 30)) / 10, draw(st.sampled_from([0.1, 0.3, 0.25, 0.7]))
-        made = real(name, low, low + draw(st.just(0) | st.integers(math.ceil(step * 10), 9)) / 10)
-        made |= {"step": step} if stepped or draw(st.booleans()) else {}
+        lowest, width = draw(st.integers(-30, 30)) / 10, draw(st.sampled_from([0.1, 0.3, 0.25, 0.7]))
+        made = real(name, lowest, lowest + draw(st.just(0) | st.integers(math.ceil(width * 10), 9)) / 10)
+        made |= {"step": width} if stepped or draw(st.booleans()) else {}
     parents = [entry for entry in earlier if entry["type"] == "Categorical"]
-    if parents and draw(st.booleans()):
+    conditional: bool = draw(st.booleans())
+    if parents and conditional:
         parent = draw(st.sampled_from(parents))
         made |= when(parent["name"], draw(st.sampled_from(parent["values"])))
     return made
@@ -220,7 +222,7 @@ def spaces(draw: st.DrawFn, stepped: bool = False) -> list[Parameter]:
 def _is_in(parameter: Parameter, value: Any) -> bool:
     space = distribution(parameter)
     if isinstance(space, CategoricalDistribution):
-        return any(same_scalar(value, option) for option in space.choices)
+        return any(same_value(value, option) for option in space.choices)
     return space._contains(space.to_internal_repr(value))
 
 

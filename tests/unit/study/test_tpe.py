@@ -11,16 +11,18 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers._tpe.sampler import _split_trials, default_weights
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from tuning_study import tpe
-from tuning_study.parzen import Kernels, Mixture, Scale
-from tuning_study.tpe import TreeParzenSampler
+from tuning_study.search.samplers import tpe
+from tuning_study.search.samplers.parzen import Kernels, Mixture, Scale
+from tuning_study.search.samplers.tpe import TreeParzenSampler
 
 UNIT = FloatDistribution(0, 1)
 KERNEL = CategoricalDistribution(["rbf", "poly"])
 
 
 def past(value: float, **params: float | str) -> FrozenTrial:
-    distributions = {name: KERNEL if isinstance(given, str) else UNIT for name, given in params.items()}
+    distributions: dict[str, BaseDistribution] = {
+        name: KERNEL if isinstance(given, str) else UNIT for name, given in params.items()
+    }
     return create_trial(value=value, params=params, distributions=distributions)
 
 
@@ -82,7 +84,7 @@ def test_what_runs_is_taken_to_be_bad(constant_liar: bool, avoided: list[float])
     sampler = TreeParzenSampler(n_startup_trials=0, constant_liar=constant_liar)
     study = study_of(*[past(x, x=x) for x in np.linspace(0, 1, 30)], sampler=sampler)
     for params in ({"x": 0.5}, {"y": 0.5}, {"x": 0.6}, {"x": 0.7}):
-        distributions = dict.fromkeys(params, UNIT)
+        distributions: dict[str, BaseDistribution] = dict.fromkeys(params, UNIT)
         study.add_trial(create_trial(state=TrialState.RUNNING, params=params, distributions=distributions))
     read = sampler._read(study)
     running = [trial for trial in sampler._running(study, study.trials[-1]) if "x" in trial.params]
@@ -113,7 +115,12 @@ def test_several_objectives() -> None:
 def test_a_finished_trial_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     add = tpe._Past._add
-    monkeypatch.setattr(tpe._Past, "_add", lambda self, trial: (read.append(trial.number), add(self, trial)))
+
+    def noted(self: tpe._Past, trial: FrozenTrial) -> None:
+        read.append(trial.number)
+        add(self, trial)
+
+    monkeypatch.setattr(tpe._Past, "_add", noted)
     study = optuna.create_study(sampler=TreeParzenSampler(seed=0))
     study.optimize(conditional, n_trials=30)
     assert read == list(range(29))
@@ -149,13 +156,14 @@ def test_a_sample_of_the_rest_expects_what_all_of_it_has() -> None:
 
 def test_on_one_history_the_densities_are_optunas() -> None:
     """As long as no kernel is left out; that is up to about a thousand trials."""
-    study = optuna.create_study(sampler=TreeParzenSampler(seed=0))
+    sampler = TreeParzenSampler(seed=0)
+    study = optuna.create_study(sampler=sampler)
     study.optimize(bowl, n_trials=150)
-    read = study.sampler._read(study)  # type: ignore[attr-defined]
+    read = sampler._read(study)
     names, optunas = ["x", "y"], optuna.samplers.TPESampler(multivariate=True)
     below, above = _split_trials(study, study.trials, read._ranking.best())
     best, others = read.split(names)
-    tried = study.sampler._tried(read, others, [], names, np.sum)  # type: ignore[attr-defined]
+    tried = sampler._tried(read, others, [], names, np.sum)
     space: dict[str, BaseDistribution] = dict.fromkeys(names, UNIT)
     points = np.random.default_rng(0).random((50, 2))
     for kernels, trials, is_best in (

@@ -7,9 +7,9 @@ import optuna
 import pytest
 
 from builders import make_spec, real, whole
-from tuning_study.space import suggest
-from tuning_study.spec import Phase, Pruner, PrunerType, Sampler, SamplerType
-from tuning_study.strategy import Samplers, build_pruner
+from tuning_study.api.strategy import Phase, Pruner, PrunerType, Sampler, SamplerType
+from tuning_study.search.space import suggest
+from tuning_study.search.strategy import Samplers, build_pruner
 
 SPEC = make_spec(parameters=[real("x", 0, 1, step=0.1), whole("n", 1, 9)])
 
@@ -32,7 +32,7 @@ def test_no_sampler_unpickles(kind: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(pickle, "load", lambda *_: pytest.fail("something was unpickled"))
     samplers, study = Samplers(SPEC, study_seed=7), optuna.create_study()
     for number in range(15):
-        study.sampler = samplers.for_trial(Phase(name="search", trials=15, sampler=Sampler(type=kind)), number)
+        study.sampler = samplers.for_trial(Phase(name="search", trials=15, sampler=Sampler(type=kind)), number, number)
         trial = study.ask()
         for key in ("cma:optimizer:0", "sepcma:optimizer:0", "cmawm:optimizer:0", "tpe:relative_params:0"):
             study._storage.set_trial_system_attr(trial._trial_id, key, trap)
@@ -42,7 +42,8 @@ def test_no_sampler_unpickles(kind: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("kind", get_args(PrunerType))
 def test_no_pruner_unpickles(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pickle, "loads", lambda *_: pytest.fail("something was unpickled"))
-    study = optuna.create_study(pruner=build_pruner(Pruner(type=kind)))
+    needed = {"Patient": {"patience": 1}, "Threshold": {"upper": 3}}
+    study = optuna.create_study(pruner=build_pruner(Pruner(type=kind, options=needed.get(kind, {})), SPEC))
     for number in range(12):
         trial = study.ask()
         for step in range(4):

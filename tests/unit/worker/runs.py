@@ -12,7 +12,11 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
 from builders import MAXIMIZE, MINIMIZE, make_round, make_spec, real
+from tuning_study.api.metrics import Metric
+from tuning_study.search.space import stored_point
+from tuning_worker.objective_trial import ObjectiveTrial
 from tuning_worker.objectives.command import Command
+from tuning_worker.objectives.metrics_report import MetricsReport
 from tuning_worker.run import TrialRun
 from tuning_worker.trial import check_metrics
 
@@ -33,8 +37,16 @@ def make_run(
     """A trial at `point` of a round with these fields of its spec."""
     study = optuna.create_study(direction="maximize", pruner=pruner or optuna.pruners.NopPruner())
     if point:
-        study.enqueue_trial(point)
-    return TrialRun(study.ask(), make_round(**fields), folder / "checkpoints")
+        study.enqueue_trial(stored_point(point))
+    resolved = make_round(**fields)
+    trial = ObjectiveTrial(study, study.ask()._trial_id, resolved.spec.parameters)
+    return TrialRun(trial, resolved, folder / "checkpoints", folder / "artifacts")
+
+
+def make_report(*metrics: str | dict[str, Any]) -> MetricsReport:
+    """Of a process that has reported nothing yet. A metric is its name, or all of it."""
+    entries = [{"name": metric} if isinstance(metric, str) else metric for metric in metrics]
+    return MetricsReport([Metric.model_validate(entry) for entry in entries])
 
 
 def run_script(folder: Path, script: str, *, args: list[str] | None = None, **more: Any) -> dict[str, float]:

@@ -30,7 +30,7 @@ class TestReporting:
             ("  accuracy = 5e-1  ", {"accuracy": 0.5}),
             ("accuracy=0.1\naccuracy=0.9", {"accuracy": 0.9}),
             ("accuracy=0.5\nlatencyMs=3", {"accuracy": 0.5, "latencyMs": 3.0}),
-            ("epoch=3\nloss: 5\nthe accuracy=0.5 is fine\naccuracy=high", {}),
+            ("epoch=3\nloss: 5\nval_accuracy=0.5 is fine\naccuracy=high", {}),
             ("accuracy=-inf", {"accuracy": float("-inf")}),
         ],
     )
@@ -50,7 +50,7 @@ class TestReporting:
             ('{"accuracy": 0.5}\n{"latencyMs": 3}', {"accuracy": 0.5, "latencyMs": 3.0}),
             ('\n{"accuracy": 0.1}\n\n{"accuracy": 0.9}\n', {"accuracy": 0.9}),
             ('not json\n[1]\n{"accuracy": "high"}\nnull\n{"accuracy": 0.5}\n{"acc', {"accuracy": 0.5}),
-            ('{"accuracy": 0.5, "step": 1}', {}),
+            ('{"accuracy": 0.5, "step": 1}\n{"accuracy": 0.6, "step": 2}', {"accuracy": 0.6}),
             ('{"accuracy": 0.5, "step": 1}\n{"accuracy": 0.7}', {"accuracy": 0.7}),
         ],
     )
@@ -88,7 +88,7 @@ class TestReporting:
         trial = make_run(tmp_path, point={"x": 0.5})
         spec = make_spec(objective={"command": {"command": ["sh", "-c", REPORT, "sh"], "args": [lines]}})
         assert spec.objective.command is not None
-        assert Command(spec.objective.command, spec)(trial) == {}
+        assert Command(spec.objective.command, spec)(trial) == {"accuracy": 0.2}
         assert trial.trial.study.trials[0].intermediate_values == {0: 0.1, 1: 0.2}
 
 
@@ -154,6 +154,15 @@ class TestWhatATrialIsTold:
         assert parameters == {"x": 0.25, "kernel": "poly", "degree": 3}
         given = {name: text for name, text in environment.items() if name.startswith("TUNING_PARAM_")}
         assert given == {"TUNING_PARAM_X": "0.25", "TUNING_PARAM_KERNEL": "poly", "TUNING_PARAM_DEGREE": "3"}
+
+    def test_a_list_is_json_everywhere(self, tmp_path: Path) -> None:
+        space = [choice("layers", [[10], [20, 10]])]
+        script = (
+            f'cp $TUNING_PARAMETERS_FILE {tmp_path}/parameters.json; echo "$TUNING_PARAM_LAYERS $1" > {tmp_path}/told'
+        )
+        run(tmp_path, script, args=["{layers}"], point={"layers": [20, 10]}, fields={"parameters": space})
+        assert json.loads((tmp_path / "parameters.json").read_text()) == {"layers": [20, 10]}
+        assert (tmp_path / "told").read_text() == "[20, 10] [20, 10]\n"
 
     def test_nothing_of_a_parameter_that_its_condition_leaves_out(self, tmp_path: Path) -> None:
         environment, parameters = self.told(tmp_path, {"x": 0.25, "kernel": "rbf"})

@@ -15,6 +15,8 @@ from tuning_worker.objectives.metrics_file import MetricsFile
 from tuning_worker.objectives.metrics_report import MetricsReport
 from tuning_worker.objectives.output import Lines
 
+from .runs import make_report
+
 Reports = list[tuple[int, dict[str, float]]]
 
 anything = st.recursive(
@@ -31,7 +33,7 @@ near_lines = st.lists(st.sampled_from(PRINTED), max_size=30).map(b"".join)
 
 def follow(*contents: bytes) -> tuple[MetricsReport, Reports]:
     """Each content is the whole file for a while; they are rewritten in place, and read as a trial does."""
-    report = MetricsReport(["loss"])
+    report = make_report("loss")
     with tempfile.TemporaryDirectory() as folder, closing(MetricsFile(Path(folder) / "metrics")) as file:
         taken: Reports = []
         for content in contents:
@@ -85,7 +87,7 @@ def test_each_step_is_reported_once_however_often_the_file_is_written(
 
 @given(near_lines | st.binary(max_size=200), near_lines | st.binary(max_size=200))
 def test_a_plain_last_line_on_one_stream_is_found_after_any_bytes_on_both(first: bytes, second: bytes) -> None:
-    report = MetricsReport(["loss"])
+    report = make_report("loss")
     listen(second, report)
     listen(first + b"\a\n\nloss=0.25\n", report)
     assert report.final == {"loss": 0.25}
@@ -94,7 +96,7 @@ def test_a_plain_last_line_on_one_stream_is_found_after_any_bytes_on_both(first:
 
 @given(st.text(max_size=200))
 def test_any_printed_line(line: str) -> None:
-    report = MetricsReport(["loss"])
+    report = make_report("loss")
     report.read_printed(line)
     assert is_sound(report, [])
     assert all(isinstance(text, str) for text in report.hints(["loss"]))

@@ -110,7 +110,7 @@ def test_a_pruned_trial_takes_its_daemons_along(tmp_path: Path) -> None:
 
 @pytest.fixture
 def interrupts() -> Iterator[Callable[[Path], threading.Thread]]:
-    """Interrupts the running trial, as the pulse does, once a file is there."""
+    """Interrupts the running trial, as the heartbeat does, once a file is there."""
 
     def interrupted(_: int, __: object) -> None:
         raise TrialInterrupted("the worker must stop")
@@ -179,7 +179,7 @@ def test_another_child_that_ended_keeps_its_exit_code(tmp_path: Path) -> None:
 
 def test_a_trial_that_runs_again_ends_what_a_killed_worker_left_of_it(tmp_path: Path) -> None:
     run, objective = make_script_run(tmp_path, "echo accuracy=0.9")
-    left = {"TUNING_CHECKPOINT_DIR": str(run.checkpoint_folder)}
+    left = {"TUNING_CHECKPOINT_DIR": str(run.make_checkpoint_dir())}
     with (
         subprocess.Popen(["sleep", "600"], env=left, start_new_session=True) as lost,
         subprocess.Popen(["sleep", "600"], env={"TUNING_CHECKPOINT_DIR": "/elsewhere"}) as other,
@@ -221,7 +221,7 @@ def test_a_trial_leaves_no_folder_but_its_checkpoints(tmp_path: Path, monkeypatc
     run, objective = make_script_run(tmp_path, 'mkdir "$TUNING_METRICS_FILE.d"; echo > "$TUNING_CHECKPOINT_DIR/model"')
     objective(run)
     assert list((tmp_path / "temporary").iterdir()) == []
-    assert (run.checkpoint_folder / "model").exists(), "the trial may be put back still"
+    assert (run.make_checkpoint_dir() / "model").exists(), "the trial may be put back still"
     run.discard_checkpoints()
     assert list((tmp_path / "checkpoints").iterdir()) == []
 

@@ -8,6 +8,9 @@ import pytest
 from builders import make_spec
 from tuning_worker.exceptions import ObjectiveRejected
 from tuning_worker.objectives.command import Command
+from tuning_worker.objectives.program import with_interpreter
+
+from .runs import make_run
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def check(*command: str, args: tuple[str, ...] = ()) -> None:
     spec = make_spec(objective={"command": {"command": list(command), "args": list(args)}})
     assert spec.objective.command is not None
-    Command(spec.objective.command, spec).check()
+    Command.load(spec.objective.command, spec)
 
 
 def script(path: Path, text: str = "#!/bin/sh\n", mode: int = 0o755) -> None:
@@ -102,3 +105,19 @@ def test_what_cannot_be_started_rejects_the_study(folder: Path, command: tuple[s
 def test_the_script_may_be_the_first_of_the_args() -> None:
     with pytest.raises(ObjectiveRejected, match=r"'trian\.py' is not there"):
         check("python3", args=("trian.py", "--x={x}"))
+
+
+def test_python_is_the_interpreter_that_runs_tuning_on_a_laptop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TUNING_PYTHON", sys.executable)
+    objective = {"command": {"command": ["python", "-c", "print('accuracy=0.5')"]}}
+    spec = make_spec(objective=objective)
+    assert spec.objective.command is not None
+    run = make_run(tmp_path, objective=objective)
+    assert Command.load(spec.objective.command, spec)(run) == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize("program", ["python3", "./python", "sh"])
+def test_other_programs_are_found_on_the_path(program: str) -> None:
+    assert with_interpreter([program, "train.py"], "/venv/bin/python") == [program, "train.py"]

@@ -34,9 +34,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
         (tmp_path / "objective_under_test.py").write_text(code)
         spec = make_spec(objective={"python": {"function": f"objective_under_test:{function}"}}, **fields)
         assert spec.objective.python is not None
-        objective = PythonFunction(spec.objective.python, spec, tmp_path)
-        objective.check()
-        return objective
+        return PythonFunction.load(spec.objective.python, spec, tmp_path)
 
     yield made
     sys.path[:] = path
@@ -94,4 +92,4 @@ def test_a_module_that_is_not_there_rejects_the_study(tmp_path: Path) -> None:
     spec = make_spec(objective={"python": {"function": "no_such_module:f"}})
     assert spec.objective.python is not None
     with pytest.raises(ObjectiveRejected, match="no_such_module does not import"):
-        PythonFunction(spec.objective.python, spec, None).check()
+        PythonFunction.load(spec.objective.python, spec, None)

@@ -34,7 +34,7 @@ def test_everything_else_may_be_given(environment: dict[str, str]) -> None:
     }
     settings = from_environment(environment | more)
     assert settings.grace == timedelta(seconds=2.5)
-    assert (settings.heartbeat, settings.silence) == (timedelta(seconds=1), timedelta(seconds=9))
+    assert (settings.heartbeat, settings.stale_after) == (timedelta(seconds=1), timedelta(seconds=9))
     assert (settings.code, settings.checkpoints) == (Path("/code"), Path("/data"))
 
 

@@ -25,6 +25,7 @@ SVC = {"class": "sklearn.svm.SVC"}
 NEIGHBOURS = {"class": "sklearn.neighbors.KNeighborsClassifier"}
 IMPUTER = {"class": "sklearn.impute.SimpleImputer"}
 ORDINAL = {"class": "sklearn.preprocessing.OrdinalEncoder"}
+OWN = {"class": "sklearn.preprocessing.FunctionTransformer"}  # a step of one's own, so that nothing is prepared
 ONE_HOT = {"class": "sklearn.preprocessing.OneHotEncoder"}
 OF_STEP: Mapping[str, list[Any]] = {
     "LogisticRegression": [real("C", 0.1, 10)],
@@ -47,7 +48,7 @@ def table(**columns: Any) -> pandas.DataFrame:
     return pandas.DataFrame({"a": A, "b": B, "y": CLASSES} | columns)
 
 
-def model(
+def load(
     path: Path, *steps: Any, metric: str = "accuracy", recorded: list[str] | None = None, **fields: Any
 ) -> SklearnModel:
     steps = steps or (LOGISTIC,)
@@ -59,12 +60,12 @@ def model(
     }
     given = {
         "objective": {"sklearn": objective},
-        "parameters": OF_STEP[steps[-1]["class"].rpartition(".")[2]],
+        "parameters": OF_STEP.get(steps[-1]["class"].rpartition(".")[2]),
         "metrics": [{"name": metric, "direction": "Maximize"}, *({"name": name} for name in recorded or [])],
     } | fields
     spec = make_spec(**given)
     assert spec.objective.sklearn is not None
-    return SklearnModel(spec.objective.sklearn, spec, seed=1)
+    return SklearnModel.load(spec.objective.sklearn, spec, seed=1)
 
 
 @pytest.fixture
@@ -75,9 +76,7 @@ def check(tmp_path: Path) -> Callable[..., SklearnModel]:
             path.write_text(frame)
         else:
             frame.to_csv(path, index=False)
-        made = model(path, *steps, **fields)
-        made.check()
-        return made
+        return load(path, *steps, **fields)
 
     return checked
 
@@ -100,6 +99,18 @@ REJECTED: dict[str, tuple[pandas.DataFrame | str, tuple[Any, ...], dict[str, Any
         (),
         {},
         "dataset: 3 rows are too few for 5 folds: give more rows, or set crossValidation.folds to at most 3",
+    ),
+    "one row": (
+        table()[:1],
+        (),
+        {},
+        "dataset: 1 row is too few for 5 folds: give at least 5 rows, or 2 and set crossValidation.folds to 2",
+    ),
+    "each row a class of its own": (
+        table(y=[f"name {index}" for index in range(ROWS)]),
+        (),
+        {},
+        "has 1: give at least 5 rows of each class, or 2 and set crossValidation.folds to 2",
     ),
     "one class": (table(y=1), (TREE,), {}, "dataset: the target is 1 in every row: there is nothing to learn"),
     "one number": (table(y=0.5), (RIDGE,), {"metric": "r2"}, r"dataset: the target is 0\.5 in every row"),
@@ -135,21 +146,21 @@ REJECTED: dict[str, tuple[pandas.DataFrame | str, tuple[Any, ...], dict[str, Any
     ),
     "text in a feature": (
         table(city=["x", "z"] * 30),
-        (),
+        (OWN, LOGISTIC),
         {},
-        "dataset: no trial could run: .*string to float.*; no numbers in column city: encode them in a step before",
+        "dataset: no trial could run: .*string to float.*; no numbers in column city: encode them in `columns`",
     ),
     "text in one row": (
         table(city=[*range(ROWS - 1), "unknown"]),
         (),
         {},
-        r"text among the numbers of column city \('unknown'\): leave the cells empty, or correct them",
+        r"dataset: text among the numbers of column city \('unknown'\): write `missing: \[\"unknown\"\]` if there is",
     ),
     "numbers with decimal commas": (
         table(a=[f"{number:.3f}".replace(".", ",") for number in A]),
         (),
         {},
-        "numbers with commas in column a: write 1234.5 for 1,234.5 and for 1234,5",
+        "numbers with commas in column a: write `decimal: ','` for 1234,5, or 1234.5 for 1,234.5",
     ),
     "numbers with commas for thousands, some of them": (
         table(a=[f"{number:,}" for number in range(970, 970 + ROWS)]),
@@ -159,13 +170,13 @@ REJECTED: dict[str, tuple[pandas.DataFrame | str, tuple[Any, ...], dict[str, Any
     ),
     "dates in a feature": (
         table(day=pandas.date_range("2024-01-01", periods=ROWS)),
-        (),
+        (OWN, LOGISTIC),
         {},
         "no numbers in column day",
     ),
     "no value in a feature": (
         table(a=numpy.where(EACH_SEVENTH, numpy.nan, A)),
-        (),
+        (OWN, LOGISTIC),
         {},
         r"dataset: no trial could run: .*NaN; rows without a value in column a: fill them in a step before",
     ),
@@ -210,7 +221,13 @@ REJECTED: dict[str, tuple[pandas.DataFrame | str, tuple[Any, ...], dict[str, Any
         "has more fields in its rows than names in its first line",
     ),
     "another case": ("a,b,Y\n1,2,3\n", (), {}, "did you mean Y?"),
-    "another separator": ("a;b;y\n1;2;3\n", (), {}, "its columns are separated by ';', save it with commas"),
+    "another separator": ("a;b;y\n1;2;3\n", (), {}, "its columns are separated by ';': write `separator: \";\"`"),
+    "another separator, and commas in numbers": (
+        "a;b;y\n" + "n1;3,5;0\n" * 20,
+        (),
+        {},
+        'separated by \';\', and its numbers have commas: write `separator: ";"` and `decimal: ","`',
+    ),
     "roc_auc of three classes": (
         table(y=numpy.arange(ROWS) % 3),
         (),
@@ -289,19 +306,19 @@ def test_what_some_parameters_could_run_is_not_refused(check: Callable[..., Skle
 def test_an_unnamed_column_that_numbers_the_rows_is_left_out_and_told(check: Callable[..., SklearnModel]) -> None:
     with capture_logs() as logs:
         checked = check("," + table().to_csv(index=True).removeprefix(","))
-    assert list(checked._features.columns) == ["a", "b"]
+    assert list(checked._data.features.columns) == ["a", "b"]
     assert [entry["columns"] for entry in logs] == [["Unnamed: 0"]]
 
 
 def test_one_that_is_empty_or_in_another_order_too(check: Callable[..., SklearnModel]) -> None:
     shuffled = table().sample(frac=1, random_state=0)
     text = "\n".join(line + "," for line in shuffled.to_csv(index=True).splitlines())
-    assert list(check(text)._features.columns) == ["a", "b"]
+    assert list(check(text)._data.features.columns) == ["a", "b"]
 
 
 def test_an_unnamed_column_of_measurements_stays(check: Callable[..., SklearnModel]) -> None:
     text = table().to_csv(index=False).replace("a,b,y", ",b,y", 1)
-    assert list(check(text)._features.columns) == ["Unnamed: 0", "b"]
+    assert list(check(text)._data.features.columns) == ["Unnamed: 0", "b"]
 
 
 @pytest.mark.parametrize(
@@ -325,33 +342,47 @@ def test_columns_of_one_name_are_told_in_the_log(check: Callable[..., SklearnMod
     assert [entry["columns"] for entry in logs] == [["a"]]
 
 
-def test_a_recorded_metric_that_cannot_be_computed_is_left_out_and_told_once(
+def test_a_recorded_metric_that_no_parameters_let_be_computed_rejects_the_study(
+    check: Callable[..., SklearnModel],
+) -> None:
+    with pytest.raises(
+        ObjectiveRejected,
+        match=r"metrics: roc_auc cannot be computed: .*; with this model and target roc_auc_ovo, .*"
+        r" can be; correct it, or remove roc_auc from metrics",
+    ):
+        check(table(y=numpy.arange(ROWS) % 3), TREE, recorded=["roc_auc"])
+
+
+def test_a_recorded_metric_that_some_parameters_let_be_computed_is_left_out_of_other_trials(
     check: Callable[..., SklearnModel], tmp_path: Path
 ) -> None:
+    loss = [choice("loss", ["hinge", "log_loss"])]
+    step = {"class": "sklearn.linear_model.SGDClassifier"}
+    checked = check(table(), step, recorded=["neg_log_loss"], parameters=loss)
     with capture_logs() as logs:
-        checked = check(table(y=numpy.arange(ROWS) % 3), TREE, recorded=["roc_auc"])
-        run = make_run(tmp_path, point={"max_depth": 2}, parameters=OF_STEP["DecisionTreeClassifier"])
-        assert set(checked(run)) == {"accuracy"}
-    assert [entry["reason"] for entry in logs] == ["roc_auc cannot be computed: multi_class must be in ('ovo', 'ovr')"]
+        for name, measured in (("hinge", {"accuracy"}), ("log_loss", {"accuracy", "neg_log_loss"})):
+            assert set(checked(make_run(tmp_path, point={"loss": name}, parameters=loss))) == measured
+    assert len(logs) == 1
+    assert logs[0]["reason"].startswith("neg_log_loss cannot be computed")
 
 
 def test_a_file_of_another_encoding_is_told(tmp_path: Path) -> None:
     (tmp_path / "table.csv").write_bytes("a,größe,y\n1,2,0\n".encode("latin-1"))
-    with pytest.raises(ObjectiveRejected, match=r"is not UTF-8 .*: save it as UTF-8"):
-        model(tmp_path / "table.csv").check()
+    with pytest.raises(ObjectiveRejected, match=r"is not UTF-8 .*: write its `encoding`, latin-1 perhaps, or save"):
+        load(tmp_path / "table.csv")
 
 
 def test_a_file_of_another_name_is_told(tmp_path: Path) -> None:
     table().to_csv(tmp_path / "Table.csv", index=False)
     with pytest.raises(ObjectiveRejected, match=r"cannot be read .*; did you mean Table\.csv"):
-        model(tmp_path / "table.csv").check()
+        load(tmp_path / "table.csv")
 
 
 def test_columns_of_lists_in_a_parquet_file_are_told(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     table(tags=[["x"], ["y", "z"]] * 30).to_parquet(path)
     with pytest.raises(ObjectiveRejected, match="no numbers in column tags"):
-        model(path).check()
+        load(path)
 
 
 class TestLargeTables:
@@ -367,7 +398,7 @@ class TestLargeTables:
         frame = self.table()
         frame.loc[40_000, "c"] = numpy.nan
         with pytest.raises(ObjectiveRejected, match="rows without a value in column c"):
-            check(frame)
+            check(frame, OWN, LOGISTIC)
 
     def test_so_is_the_one_that_is_infinite(self, check: Callable[..., SklearnModel]) -> None:
         frame = self.table()

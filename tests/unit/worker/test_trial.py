@@ -12,12 +12,12 @@ from structlog.testing import capture_logs
 
 from builders import MAXIMIZE, MINIMIZE, make_round, make_spec
 from tuning_store.exceptions import ClaimLost
-from tuning_store.values import Claimed
-from tuning_study.strategy import Samplers
+from tuning_store.values import ClaimedTrial
+from tuning_study.search.strategy import Samplers
 from tuning_worker.exceptions import TrialFailed, TrialInterrupted
 from tuning_worker.run import TrialRun
 from tuning_worker.settings import Settings
-from tuning_worker.trial import Bench, check_metrics, run_trial
+from tuning_worker.trial import WorkerContext, check_metrics, run_trial
 
 SPEC = make_spec(
     metrics=[MAXIMIZE, MINIMIZE, {"name": "size"}, {"name": "recorded"}], constraints=[{"metric": "size", "max": 9}]
@@ -103,7 +103,7 @@ def test_the_checkpoints_of_a_trial_stay_while_it_may_go_on(
     tmp_path: Path, ends_with: BaseException | None, stays: bool
 ) -> None:
     def objective(run: TrialRun) -> dict[str, float]:
-        (run.checkpoint_folder / "model").touch()
+        (run.make_checkpoint_dir() / "model").touch()
         if ends_with is not None:
             raise ends_with
         return {"accuracy": 0.9}
@@ -112,10 +112,10 @@ def test_the_checkpoints_of_a_trial_stay_while_it_may_go_on(
     trial = study.ask()
     resolved = make_round()
     settings = Settings(resolved, "", "worker", checkpoints=tmp_path)
-    store = SimpleNamespace(give_back=lambda _: None)
-    pulse = SimpleNamespace(trial=nullcontext)
-    bench = Bench(settings, store, study, Samplers(resolved.spec, 1), objective, pulse)  # type: ignore[arg-type]
-    run_trial(bench, Claimed(trial._trial_id, trial.number, taken=0, attempt=1))
+    store = SimpleNamespace(claims=SimpleNamespace(release=lambda *_: None))
+    heartbeat = SimpleNamespace(trial=nullcontext)
+    context = WorkerContext(settings, store, study, Samplers(resolved.spec, 1), objective, heartbeat)  # type: ignore[arg-type]
+    run_trial(context, ClaimedTrial(trial._trial_id, trial.number, taken=0, attempt=1))
     assert bool(list(tmp_path.rglob("model"))) == stays
     assert stays or list(tmp_path.iterdir()) == []
 

@@ -8,11 +8,17 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 import structlog
 
-from tuning_study.space import Point
-from tuning_study.spec import CommandObjective, Scalar, TuningStudySpec, variable
+from tuning_study.api.objective import CommandObjective, variable
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.production.features import Reference
+from tuning_study.search.likeness import Profile
+from tuning_study.search.space import Point
+from tuning_study.values import Value
+from tuning_study.worker_contract import PYTHON_VARIABLE
 from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
 from tuning_worker.objectives import program
 from tuning_worker.objectives.metrics_file import MetricsFile
@@ -29,16 +35,27 @@ _POLL = 0.2  # seconds between two looks at the metrics file while the process r
 
 
 class Command:
+    preparation: Sequence[str] = ()
+    profile: Profile | None = None
+
+    def references(self, _: Sequence[str]) -> Mapping[str, Reference]:
+        return {}
+
     def __init__(self, objective: CommandObjective, spec: TuningStudySpec) -> None:
         self._objective = objective
-        self._metrics = [metric.name for metric in spec.metrics]
+        self._metrics = spec.metrics
         self._needed = {metric.name for metric in spec.objectives} | {rule.metric for rule in spec.constraints}
         self._parameters = [parameter.name for parameter in spec.parameters]
 
-    def check(self) -> None:
-        problem = program.problem([*self._objective.command, *self._objective.args])
+    @classmethod
+    def load(cls, objective: CommandObjective, spec: TuningStudySpec) -> Self:
+        """Raises ObjectiveRejected for a command that could not be started."""
+        command = program.with_interpreter(objective.command, os.environ.get(PYTHON_VARIABLE))
+        objective = objective.model_copy(update={"command": command})
+        problem = program.problem([*objective.command, *objective.args])
         if problem is not None:
             raise ObjectiveRejected(f"objective.command: {problem}")
+        return cls(objective, spec)
 
     def __call__(self, run: TrialRun) -> Mapping[str, float]:
         scratch = os.environ.get(SCRATCH_VARIABLE)
@@ -50,9 +67,9 @@ class Command:
 
     def _run(self, run: TrialRun, folder: Path) -> Mapping[str, float]:
         if run.ran_before:  # and its worker was killed, perhaps: two would write into one folder
-            end_all_with("TUNING_CHECKPOINT_DIR", str(run.checkpoint_folder))
+            end_all_with("TUNING_CHECKPOINT_DIR", str(run.make_checkpoint_dir()))
         parameters, metrics = folder / "parameters.json", folder / "metrics.jsonl"
-        parameters.write_text(json.dumps(run.parameters))
+        parameters.write_text(json.dumps(run.suggest()))
         report = MetricsReport(self._metrics)
         with closing(MetricsFile(metrics)) as file, process_tree(_GRACE) as tree:
             process = self._start(tree, run, parameters, metrics)
@@ -60,12 +77,12 @@ class Command:
             try:
                 while not ended_within(process, _POLL):
                     tree.reap()
-                    _pass_on(report.read_file(file.new_entries()), run)
+                    _pass_on(report.new_printed() + report.read_file(file.new_entries()), run)
                 tree.end()
             finally:
                 tree.end()  # an interruption may come at any moment
                 output.finish()
-            _pass_on(report.read_file(file.new_entries()), run)
+            _pass_on(report.new_printed(ended=True) + report.read_file(file.new_entries()), run)
             _pass_on(report.read_whole_file(file.all_entries()), run)
         if process.returncode != 0:
             raise TrialFailed(_exit_message(process.returncode, output.tail))
@@ -74,7 +91,7 @@ class Command:
 
     def _start(self, tree: ProcessTree, run: TrialRun, parameters: Path, metrics: Path) -> "subprocess.Popen[bytes]":
         given = [*self._objective.command, *self._objective.args]
-        command = arguments(given, run.parameters, self._parameters)
+        command = arguments(given, run.suggest(), self._parameters)
         try:
             return tree.start(command, os.environ | self._environment(run, parameters, metrics))
         except OSError as error:
@@ -82,28 +99,27 @@ class Command:
 
     def _environment(self, run: TrialRun, parameters: Path, metrics: Path) -> dict[str, str]:
         return {
-            **{f"TUNING_PARAM_{variable(name)}": as_text(value) for name, value in run.parameters.items()},
+            **{f"TUNING_PARAM_{variable(name)}": as_text(value) for name, value in run.suggest().items()},
             "TUNING_PARAMETERS_FILE": str(parameters),
             "TUNING_METRICS_FILE": str(metrics),
-            "TUNING_TRIAL": str(run.trial.number),
-            "TUNING_STUDY": run.round.study,
-            "TUNING_SEED": str(run.seed),
-            "TUNING_CHECKPOINT_DIR": str(run.checkpoint_folder),
+            **run.environment(),
         }
 
     def _explain_missing(
         self, run: TrialRun, report: MetricsReport, tail: Sequence[str], outlived: Sequence[str]
     ) -> None:
         """Say of metrics that were not reported what came near; of needed ones in the trial's failure."""
-        missing = [name for name in self._metrics if name not in report.final]
+        missing = [metric.name for metric in self._metrics if metric.name not in report.final]
         if report.misread or missing:
             log.warning("metrics not reported", trial=run.trial.number, missing=missing, hints=report.hints(missing))
         needed = [name for name in missing if name in self._needed]
         if needed:
-            run.notes += report.hints(needed) or [_how_to_report(needed[0], tail)]
+            run.notes += report.hints(needed) or [_how_to_report(needed[0])]
             if outlived:
                 names = ", ".join(sorted(set(outlived)))
                 run.notes.append(f"the command ended while {names} still ran, which ended it too: let it wait for them")
+            if tail:
+                run.notes.append(_last_lines(tail))
 
 
 def _pass_on(reports: Iterable[tuple[int, dict[str, float]]], run: TrialRun) -> None:
@@ -121,20 +137,23 @@ def arguments(templates: Sequence[str], point: Point, names: Sequence[str]) -> l
     ]
 
 
-def as_text(value: Scalar) -> str:
-    """Strings as they are, all else as JSON: 0.1, 3, true, null."""
+def as_text(value: Value) -> str:
+    """Strings as they are, all else as JSON: 0.1, 3, true, null, [10, 20]."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def _exit_message(code: int, tail: Sequence[str]) -> str:
     how = f"was ended by {signal_name(-code)}" if code < 0 else f"exited with code {code}"
-    return f"the command {how}{_last_lines(tail)}"
+    return "; ".join([f"the command {how}", *([_last_lines(tail)] if tail else [])])
 
 
-def _how_to_report(name: str, tail: Sequence[str]) -> str:
+def _how_to_report(name: str) -> str:
     document = json.dumps({name: 0.9})
-    return f"print a line `{name}=0.9`, or append {document} to the file $TUNING_METRICS_FILE{_last_lines(tail)}"
+    return (
+        f"print `{name}=0.9`, append {document} to the file $TUNING_METRICS_FILE, or give the metric a `pattern` that "
+        "reads what is printed"
+    )
 
 
 def _last_lines(tail: Sequence[str]) -> str:
-    return f"; its last lines: {' | '.join(tail)}" if tail else ""
+    return f"its last lines: {' | '.join(tail)}"

@@ -64,7 +64,7 @@ def readable(raw: bytes) -> str:
 class Output:
     """Reads both streams of a process in a thread, and passes them on to the worker's own output."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", take: Callable[[str], None], trial: int) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", take: Callable[[str, bool], None], trial: int) -> None:
         assert process.stdout is not None and process.stderr is not None
         self._streams: dict[IO[bytes], Lines] = {process.stdout: Lines(), process.stderr: Lines()}
         self._take, self._trial = take, trial
@@ -110,7 +110,7 @@ class Output:
 
     def _pass_on(self, lines: list[tuple[str, bool]]) -> None:
         for line, stays in lines:
-            self._take(line)
+            self._take(line, stays)
             if stays:
                 self.tail.append(line[:500])
                 _print(f"[trial {self._trial}] {line}")

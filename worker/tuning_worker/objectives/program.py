@@ -13,6 +13,12 @@ _BY_SUFFIX = {".py": "python", ".sh": "sh", ".R": "Rscript", ".r": "Rscript", ".
 _MAGIC = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"MZ")
 
 
+def with_interpreter(command: Sequence[str], interpreter: str | None) -> list[str]:
+    """The command with `python` as its program replaced by this interpreter, if there is one to replace it."""
+    name, *rest = command
+    return [interpreter if interpreter and name == "python" else name, *rest]
+
+
 def problem(command: Sequence[str]) -> str | None:
     """What is wrong with the program, or with the script that it is to interpret, and what to write instead."""
     name, *rest = command

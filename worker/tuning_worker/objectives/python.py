@@ -1,15 +1,19 @@
 """Calls an ordinary Optuna objective, from the image or from files beside it."""
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import optuna
 
-from tuning_study.spec import PythonObjective, TuningStudySpec
+from tuning_study.api.objective import PythonObjective
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.production.features import Reference
+from tuning_study.search.likeness import Profile
 from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
 from tuning_worker.run import TrialRun
 
@@ -19,16 +23,24 @@ _FRAMES = 3  # of a traceback, the innermost
 class PythonFunction:
     """Given an optuna.Trial; returns a number, a tuple of the objectives in order, or a mapping of metrics."""
 
-    def __init__(self, objective: PythonObjective, spec: TuningStudySpec, code: Path | None) -> None:
-        self._name = objective.function
-        self._objectives = [metric.name for metric in spec.objectives]
-        self._code = code
-        self._function: Callable[[optuna.Trial], Any]
+    preparation: Sequence[str] = ()
+    profile: Profile | None = None
 
-    def check(self) -> None:
-        if self._code is not None and str(self._code) not in sys.path:
-            sys.path.insert(0, str(self._code))
-        module, _, name = self._name.partition(":")
+    def references(self, _: Sequence[str]) -> Mapping[str, Reference]:
+        return {}
+
+    def __init__(self, name: str, function: Callable[[optuna.Trial], Any], objectives: Sequence[str]) -> None:
+        self._name, self._function, self._objectives = name, function, objectives
+
+    @classmethod
+    def load(cls, objective: PythonObjective, spec: TuningStudySpec, code: Path | None) -> Self:
+        """Import the function; `code` is the folder of its modules, where they are not in the image.
+
+        Raises ObjectiveRejected.
+        """
+        if code is not None and str(code) not in sys.path:
+            sys.path.insert(0, str(code))
+        module, _, name = objective.function.partition(":")
         try:
             found = getattr(importlib.import_module(module), name, None)
         except BaseException as error:  # SystemExit too: a script that was made for the command line
@@ -36,11 +48,12 @@ class PythonFunction:
         if found is None:
             raise ObjectiveRejected(f"objective.python: the module {module} has no function {name!r}")
         if not callable(found):
-            raise ObjectiveRejected(f"objective.python: {self._name} is not a function")
-        self._function = found
+            raise ObjectiveRejected(f"objective.python: {objective.function} is not a function")
+        return cls(objective.function, found, [metric.name for metric in spec.objectives])
 
     def __call__(self, run: TrialRun) -> Mapping[str, float]:
-        _ = run.parameters  # those of the manifest are in trial.params; the function may suggest more
+        run.suggest()  # the manifest's parameters are in trial.params; the function may suggest more
+        os.environ.update(run.environment())  # until the next trial: a worker runs one at a time
         return self._as_metrics(self._function(run.trial))
 
     def _as_metrics(self, result: Any) -> Mapping[str, float]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy
 import pandas
 
-from tuning_study import space
-from tuning_study.spec import Parameter, Scalar
+from tuning_study.api.parameters import Parameter
+from tuning_study.search import space
+from tuning_study.values import Value
 
 Rows = Any  # positions in the table, an array
 Fold = tuple[Rows, Rows]  # to fit on, and to score on
@@ -42,7 +43,7 @@ def points(parameters: Sequence[Parameter]) -> list[space.Point]:
     return [*(space.clip(parameters, corner)[0] for corner in corners), {}]
 
 
-def _value(parameter: Parameter, index: int) -> Scalar:
+def _value(parameter: Parameter, index: int) -> Value:
     if parameter.values:
         return parameter.values[index % len(parameter.values)]
     assert parameter.min is not None and parameter.max is not None  # a rule of Parameter

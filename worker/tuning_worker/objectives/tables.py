@@ -1,8 +1,10 @@
-"""Reads a data set, and says before any trial what in it no model could use."""
+"""Reads a data set: rows, and what some of their columns are for."""
 
 import inspect
+import json
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,40 +13,112 @@ import numpy
 import pandas
 import sklearn.datasets
 import structlog
-from sklearn.utils.multiclass import type_of_target
 
-from tuning_study.spec import Dataset, Table
+from tuning_study.api.dataset import CsvTable, Dataset, Table
+from tuning_study.worker_contract import PYTHON_VARIABLE
 from tuning_worker.exceptions import ObjectiveRejected
 from tuning_worker.hints import did_you_mean, shown
+from tuning_worker.objectives.dates import how_read, iso_texts, order_of
 
 log = structlog.get_logger()
 
 _UNNAMED = re.compile(r"Unnamed: \d+(?:_level_\d+)?")  # what pandas calls a column without a name
-_ENOUGH_ROWS = 20  # from here on no column equals the target by chance
-_NAMED = 5  # columns, or classes, that a message names
+_ENOUGH_ROWS = 20  # from here on no column counts them by chance
+_FEW_COLUMNS = 5
+_TWICE_IN_PARQUET = "Multiple matches for FieldRef"  # in pyarrow's words
 
 
 @dataclass(frozen=True)
-class Task:
-    """What a pipeline makes of its data."""
+class Rows:
+    """Some rows of a table, or of what became of it."""
 
-    model: str
-    classifies: bool
-    regresses: bool
-    folds: int
+    features: Any
+    target: Any
+    weights: Any | None = None
 
 
-def load(dataset: Dataset) -> tuple[Any, Any]:
-    """Features and target."""
-    if dataset.load is not None:
-        return _load_known(dataset.load)
-    table = dataset.csv or dataset.parquet
-    assert table is not None  # a rule of Dataset
-    frame = _read(table, is_csv=dataset.csv is not None)
-    if table.target not in frame.columns:
-        raise ObjectiveRejected(f"dataset: {table.path} has no column {table.target!r}{_other_columns(table, frame)}")
-    frame = _without_row_numbers(frame, table)
-    return frame.drop(columns=[table.target]), frame[table.target]
+@dataclass(frozen=True)
+class Data:
+    """Rows to learn from: frames and series of a file, arrays of a data set of scikit-learn's."""
+
+    features: Any
+    target: Any
+    groups: Any | None = None
+    weights: Any | None = None
+    in_time: bool = False
+    """The rows are sorted by their time."""
+    told: Sequence[str] = ()
+    """What a person should know of how it was read, a line each."""
+
+    def take(self, index: Any) -> Rows:
+        """The rows at these positions."""
+        weights = None if self.weights is None else self.weights[index]
+        return Rows(take_rows(self.features, index), take_rows(self.target, index), weights)
+
+
+def take_rows(data: Any, index: Any) -> Any:
+    return data.iloc[index] if hasattr(data, "iloc") else data[index]
+
+
+def load(dataset: Dataset) -> Data:
+    """The data set, sorted by its time if it has one. Raises ObjectiveRejected."""
+    table = dataset.table
+    if table is None:
+        assert dataset.load is not None  # a rule of Dataset
+        return Data(*_load_known(dataset.load))
+    frame, read = _read(table)
+    index = table.index if isinstance(table, CsvTable) else None
+    for name in filter(None, (table.target, index, table.groups, table.time, table.weights)):
+        if name not in frame.columns:
+            raise ObjectiveRejected(f"dataset: {table.path} has no column {name!r}{_other_columns(name, frame)}")
+    frame, told = _without_row_numbers(frame.drop(columns=[index] if index else []), table)
+    told = read + told
+    frame = _plain_text(frame)
+    if table.time is not None:
+        times, how = _in_time(frame[table.time], table.time)
+        frame = frame.iloc[times.argsort(kind="stable")].reset_index(drop=True)
+        told += [f"{table.time}: the order of the rows{how}"] if how else []
+    groups = frame[table.groups] if table.groups is not None else None
+    weights = _weights(frame[table.weights], table.weights) if table.weights is not None else None
+    roles = [name for name in (table.target, table.groups, table.time, table.weights) if name is not None]
+    features = frame.drop(columns=[*dict.fromkeys(roles)])
+    return Data(features, frame[table.target], groups, weights, in_time=table.time is not None, told=told)
+
+
+def _weights(column: pandas.Series, name: str) -> Any:
+    numbers = pandas.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=numpy.nan)
+    wrong = ~(numpy.isfinite(numbers) & (numbers >= 0))
+    if wrong.any():
+        value = column.iloc[wrong.argmax()]
+        holds = "no value" if pandas.isna(value) else repr(str(value))
+        raise ObjectiveRejected(
+            f"dataset: column {shown(name)} holds {holds} in row {wrong.argmax() + 1}, which is no weight: write "
+            "numbers from 0 on"
+        )
+    return numbers
+
+
+def _plain_text(frame: pandas.DataFrame) -> pandas.DataFrame:
+    """With NaN for no text: encoders do not take pandas.NA."""
+    nullable = [name for name, dtype in frame.dtypes.items() if getattr(dtype, "na_value", None) is pandas.NA]
+    texts = {name: frame[name].astype(object) for name in nullable if isinstance(frame[name].dtype, pandas.StringDtype)}
+    return frame.assign(**{str(name): column.where(column.notna(), numpy.nan) for name, column in texts.items()})
+
+
+def _in_time(column: pandas.Series, name: str) -> tuple[Any, str]:
+    """What rows are sorted by, numbers as they are, all else as dates; and how these were read, if that needs words."""
+    times, how = column, ""
+    if not pandas.api.types.is_numeric_dtype(column):
+        order = None if pandas.api.types.is_datetime64_any_dtype(column) else order_of(column.dropna())
+        written = iso_texts(column, order[0]) if order is not None else column
+        times, how = pandas.to_datetime(written, errors="coerce"), how_read(*order) if order is not None else ""
+    if times.isna().any():
+        first = column[times.isna()].iloc[0]
+        raise ObjectiveRejected(
+            f"dataset: column {shown(name)} holds {first!r} in row {times.isna().to_numpy().argmax() + 1}, which is no "
+            "date: write dates as 2026-03-08, or numbers"
+        )
+    return times.to_numpy(), how
 
 
 def _load_known(name: str) -> tuple[Any, Any]:
@@ -61,18 +135,33 @@ def _load_known(name: str) -> tuple[Any, Any]:
     return features, target
 
 
-def _read(table: Table, *, is_csv: bool) -> pandas.DataFrame:
+def _read(table: Table) -> tuple[pandas.DataFrame, list[str]]:
+    """The table, and what to tell of its columns' names."""
+    is_csv = isinstance(table, CsvTable)
     try:
-        frame = (pandas.read_csv if is_csv else pandas.read_parquet)(table.path)
+        frame = _read_csv(table) if isinstance(table, CsvTable) else pandas.read_parquet(table.path)
     except pandas.errors.EmptyDataError as error:
         raise ObjectiveRejected(f"dataset: {table.path} is empty") from error
     except UnicodeDecodeError as error:
-        raise ObjectiveRejected(f"dataset: {table.path} is not UTF-8 ({error}): save it as UTF-8") from error
+        encoding = (table.encoding if isinstance(table, CsvTable) else None) or "UTF-8"
+        raise ObjectiveRejected(
+            f"dataset: {table.path} is not {encoding} ({error}): write its `encoding`, latin-1 perhaps, or save it as "
+            "UTF-8"
+        ) from error
+    except LookupError as error:
+        raise ObjectiveRejected(f"dataset.csv.encoding: {error}; utf-8, latin-1 and cp1252 are some") from error
     except Exception as error:
+        if _TWICE_IN_PARQUET in str(error):
+            raise ObjectiveRejected(f"dataset: {table.path} has several columns of one name: rename them") from error
         beside = _files_beside(Path(table.path)) if isinstance(error, FileNotFoundError) else ""
-        raise ObjectiveRejected(f"dataset: {table.path} cannot be read in the worker's pod: {error}{beside}") from error
-    names = _header(table.path) if is_csv else list(frame.columns)
+        raise ObjectiveRejected(f"dataset: {table.path} cannot be read {_here()}: {error}{beside}") from error
+    names = _header(table) if isinstance(table, CsvTable) else list(frame.columns)
     if is_csv and not isinstance(frame.index, pandas.RangeIndex):  # pandas took the first column for row names
+        if mark := _other_separator(list(map(str, frame.columns))):
+            raise ObjectiveRejected(
+                f"dataset: {table.path}: its columns are separated by {mark!r}, and its numbers have commas: write "
+                f'`separator: {json.dumps(mark)}` and `decimal: ","`'
+            )
         raise ObjectiveRejected(
             f"dataset: {table.path} has more fields in its rows than names in its first line: add the names that are "
             "missing, or remove the separator at the end of each row"
@@ -84,13 +173,40 @@ def _read(table: Table, *, is_csv: bool) -> pandas.DataFrame:
         )
     if twice:
         log.warning("columns have the same name", dataset=table.path, columns=twice)
+    return frame, [_same_names(name, names.count(name)) for name in twice]
+
+
+def _same_names(name: str, number: int) -> str:
+    """pandas numbers them, and so must whoever has a table with the model score it."""
+    known = ", ".join([name, *(f"{name}.{index}" for index in range(1, number))])
+    return (
+        f"{known}: {number} columns named {name} in the file; a table to score needs these names, as pandas reads them"
+    )
+
+
+def _here() -> str:
+    """Where a path of the manifest means something: a pod of workers, or the folder of `tuning run`."""
+    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and PYTHON_VARIABLE not in os.environ
+    return "in the worker's pod" if in_pod else f"from the folder {Path.cwd()}"
+
+
+def _read_csv(table: CsvTable, **more: Any) -> pandas.DataFrame:
+    frame: pandas.DataFrame = pandas.read_csv(
+        table.path,
+        sep=table.separator or ",",
+        decimal=table.decimal or ".",
+        encoding=table.encoding or "utf-8",
+        na_values=table.missing,
+        low_memory=False,  # or one column may hold both numbers and texts of numbers
+        **more,
+    )
     return frame
 
 
-def _header(path: str) -> list[str]:
+def _header(table: CsvTable) -> list[str]:
     """The names as they are in the file: pandas makes a, a.1 of a, a."""
     try:
-        first = pandas.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+        first = _read_csv(table, header=None, nrows=1, dtype=str, keep_default_na=False)
     except ValueError:  # its first line has fewer fields than the others
         return []
     return [name for name in map(str, first.iloc[0]) if name]
@@ -103,18 +219,25 @@ def _files_beside(path: Path) -> str:
         return ""
 
 
-def _other_columns(table: Table, frame: pandas.DataFrame) -> str:
+def _other_columns(wanted: str, frame: pandas.DataFrame) -> str:
     names = [str(name) for name in frame.columns]
-    near = did_you_mean(table.target, names)
+    near = did_you_mean(wanted, names)
     has = f"; it has {', '.join(map(shown, names[:50]))}"
-    separator = next((mark for mark in (";", "\t", "|") if len(names) == 1 and mark in names[0]), None)
-    if separator is not None:
-        return f"{has}: its columns are separated by {separator!r}, save it with commas"
-    return f"{near}{'' if near else has}" if len(names) > _NAMED else f"{has}{near}"
+    if separator := _other_separator(names):
+        return f"{has}: its columns are separated by {separator!r}: write `separator: {json.dumps(separator)}`"
+    return f"{near}{'' if near else has}" if len(names) > _FEW_COLUMNS else f"{has}{near}"
 
 
-def _without_row_numbers(frame: pandas.DataFrame, table: Table) -> pandas.DataFrame:
-    """Without columns that have no name and number the rows, or are empty: to_csv and spreadsheets leave them."""
+def _other_separator(names: list[str]) -> str | None:
+    """What separates the names, if they were read as one."""
+    return next((mark for mark in (";", "\t", "|") if len(names) == 1 and mark in names[0]), None)
+
+
+def _without_row_numbers(frame: pandas.DataFrame, table: Table) -> tuple[pandas.DataFrame, list[str]]:
+    """Without columns that have no name and number the rows, or are empty: to_csv and spreadsheets leave them.
+
+    And what to tell of it, and of columns that have a name and count the rows all the same.
+    """
     features = [name for name in frame.columns if name != table.target]
     unnamed = [name for name in features if _UNNAMED.fullmatch(str(name)) or not str(name).strip()]
     dropped = [name for name in unnamed if frame[name].isna().all() or _numbers_rows(frame[name])]
@@ -127,7 +250,9 @@ def _without_row_numbers(frame: pandas.DataFrame, table: Table) -> pandas.DataFr
     counting = [name for name in features if name not in unnamed and _counts(frame[name])]
     if counting:
         log.warning("columns count the rows: leave them out if they say no more", dataset=table.path, columns=counting)
-    return frame.drop(columns=dropped)
+    told = [f"{shown(name)}: left out: it has no name, and numbers the rows or is empty" for name in map(str, dropped)]
+    told += [f"{name}: counts the rows: remove it from the file if it says no more" for name in map(str, counting)]
+    return frame.drop(columns=dropped), told
 
 
 def _numbers_rows(column: pandas.Series) -> bool:
@@ -136,147 +261,3 @@ def _numbers_rows(column: pandas.Series) -> bool:
 
 def _counts(column: pandas.Series) -> bool:
     return len(column) >= _ENOUGH_ROWS and _numbers_rows(column) and bool((column.diff().iloc[1:] == 1).all())
-
-
-def problem(features: Any, target: Any, task: Task) -> str | None:
-    """What no parameters could mend, in words that say what to do."""
-    return next(_problems(features, target, task), None)
-
-
-def _problems(features: Any, target: Any, task: Task) -> Iterator[str]:
-    values = numpy.asarray(target)
-    rows = len(values)
-    if rows == 0:
-        yield "the table has no rows"
-    if features.shape[1] == 0:
-        yield "the table has no column besides the target: there is nothing to predict it from"
-    if values.ndim > 1:
-        return
-    missing = pandas.isna(values)
-    if missing.any():
-        yield (
-            f"the target has no value in {missing.sum()} of {rows} rows (the first is row {missing.argmax() + 1}; "
-            "NA, None and null count as none too): fill them, or remove these rows"
-        )
-    numeric = pandas.api.types.is_numeric_dtype(target)
-    if numeric and not numpy.isfinite(values.astype(float)).all():
-        yield "the target is infinite in some rows: correct or remove them"
-    if rows < task.folds:
-        yield (
-            f"{rows} rows are too few for {task.folds} folds: give more rows, "
-            f"or set crossValidation.folds to at most {rows}"
-        )
-    if task.regresses and not numeric:
-        yield f"the target holds text such as {str(values[0])!r}, and {task.model} predicts numbers: use a classifier"
-    if task.classifies and numeric and type_of_target(values).startswith("continuous"):
-        yield (
-            f"the target has {len(numpy.unique(values))} different numbers with fractions, and {task.model} predicts "
-            "classes: use a regressor, or make classes of the numbers"
-        )
-    if task.classifies or task.regresses:
-        yield from _target_tells_nothing(features, target, task)
-
-
-def _target_tells_nothing(features: Any, target: Any, task: Task) -> Iterator[str]:
-    counts = pandas.Series(numpy.asarray(target)).value_counts()
-    if len(counts) == 1:
-        yield f"the target is {counts.index[0]!s} in every row: there is nothing to learn"
-    if task.classifies and counts.iloc[0] < task.folds:
-        yield (
-            f"no class has as many rows as there are folds ({task.folds}); the largest, {counts.index[0]!s}, has "
-            f"{counts.iloc[0]}: give more rows, or set crossValidation.folds to at most {counts.iloc[0]}"
-        )
-    same = _equal_columns(features, target)
-    if same:
-        yield f"{_listed(same)} equals the target in every row, so that every model is perfect: remove the column"
-
-
-def _equal_columns(features: Any, target: Any) -> list[str]:
-    if not hasattr(features, "columns") or len(features) < _ENOUGH_ROWS:
-        return []
-    numeric = pandas.api.types.is_numeric_dtype
-    return [
-        str(name)
-        for name, column in features.items()
-        if numeric(column) == numeric(target) and bool((column.to_numpy() == target.to_numpy()).all())
-    ]
-
-
-def rare_classes(target: Any, folds: int) -> list[str]:
-    """Classes with fewer rows than folds, with their numbers: some fold has none of them to fit or to score on."""
-    counts = pandas.Series(numpy.asarray(target)).value_counts()
-    return [f"{name!s} ({count})" for name, count in counts[counts < folds].items()]
-
-
-def why_not_fitted(features: Any) -> list[str]:
-    """What of the features many models do not take, and what would help."""
-    frame = pandas.DataFrame(features)
-    numeric = frame.select_dtypes(include=["number", "bool"])
-    among_numbers = _texts_among_numbers(frame)
-    commas = [name for name, column in _text_columns(frame) if _has_commas(column)]
-    explained = {*map(str, numeric.columns), *among_numbers, *commas}
-    text = [str(name) for name in frame.columns if str(name) not in explained]
-    missing = [str(name) for name, column in frame.items() if column.isna().any()]
-    infinite = [str(name) for name, column in numeric.items() if numpy.isinf(column.to_numpy(dtype=float)).any()]
-    found = [
-        (commas, "numbers with commas", "write 1234.5 for 1,234.5 and for 1234,5"),
-        (text, "no numbers", "encode them in a step before, as sklearn.preprocessing.OrdinalEncoder does"),
-        (missing, "rows without a value", "fill them in a step before, as sklearn.impute.SimpleImputer does"),
-        (infinite, "infinite values", "correct or remove these rows"),
-    ]
-    return [
-        *_told(among_numbers),
-        *(f"{what} in {_listed(names)}: {advice}" for names, what, advice in found if names),
-    ]
-
-
-def why_no_prediction(features: Any, folds: int) -> list[str]:
-    """What of the features a fold may have only to score on, and what would help."""
-    frame = pandas.DataFrame(features)
-    among_numbers = _texts_among_numbers(frame)
-    found = []
-    for name, column in _text_columns(frame):
-        counts = column.value_counts()
-        rare = list(counts[counts < folds].index)
-        if rare and name not in among_numbers:
-            found.append(
-                f"values with fewer rows than the {folds} folds in column {shown(name)} ({_quoted(rare)}): "
-                "let the encoder take unknown ones, as handle_unknown does, or remove these rows"
-            )
-    return [*_told(among_numbers), *found[:_NAMED]]
-
-
-def _texts_among_numbers(frame: pandas.DataFrame) -> dict[str, list[str]]:
-    """Columns that are numbers for the most part, with what is none in them."""
-    found = {}
-    for name, column in _text_columns(frame):
-        strange = pandas.to_numeric(column, errors="coerce").isna()
-        if strange.any() and strange.mean() < 0.5 and not _has_commas(column):
-            found[name] = list(column[strange].unique())
-    return found
-
-
-def _has_commas(column: Any) -> bool:
-    plain = pandas.to_numeric(column.str.replace(",", ""), errors="coerce")
-    return len(column) > 0 and bool(plain.notna().all()) and bool(column.str.contains(",").any())
-
-
-def _text_columns(frame: pandas.DataFrame) -> Iterator[tuple[str, Any]]:
-    for name, column in frame.select_dtypes(exclude=["number", "bool"]).items():
-        yield str(name), column.dropna().astype(str)
-
-
-def _told(among_numbers: Mapping[str, Sequence[str]]) -> list[str]:
-    return [
-        f"text among the numbers of column {shown(name)} ({_quoted(texts)}): leave the cells empty, or correct them"
-        for name, texts in among_numbers.items()
-    ][:_NAMED]
-
-
-def _quoted(texts: Sequence[str]) -> str:
-    return ", ".join(repr(text[:40]) for text in texts[:3]) + (", …" if len(texts) > 3 else "")
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ("columns " if len(names) > 1 else "column ") + ", ".join(map(shown, names[:_NAMED])) + more

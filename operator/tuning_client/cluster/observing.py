@@ -1,0 +1,73 @@
+"""Sends observations of a model in production to a cluster's exporter. Called by `tuning observe`."""
+
+import json
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from tuning_client.cluster.client import Cluster
+from tuning_client.cluster.port_forward import Service, forwarded
+from tuning_client.exceptions import ClusterError, WrongUse
+
+PORT = 8080
+"""Of the exporter's Service."""
+_TIMEOUT = 30.0  # seconds
+
+
+def exporter_at(place: str) -> Service:
+    """The Service that `NAMESPACE/NAME` names. Raises WrongUse."""
+    namespace, separator, name = place.partition("/")
+    if not (namespace and separator and name) or "/" in name:
+        raise WrongUse(f"--exporter: {place!r} is no namespace and name of a Service, such as tuning/tuning-exporter")
+    return Service(name, namespace, PORT)
+
+
+def send(
+    cluster: Cluster,
+    exporter: Service,
+    study: str,
+    values: Mapping[str, float],
+    *,
+    samples: int | None,
+    at: datetime | None,
+) -> None:
+    """Raises WrongUse with the exporter's words for what it refuses, ClusterError where it cannot be reached."""
+    if shutil.which("kubectl") is None:
+        raise ClusterError(
+            f"the exporter is inside the cluster, and kubectl, which forwards its port, is not installed. Programs in "
+            f"the cluster post to http://{exporter.name}.{exporter.namespace}:{exporter.port}/observations"
+        )
+    token = replace(cluster, namespace=exporter.namespace).secret(f"{exporter.name}-token")["token"]
+    given = {"samples": samples, "time": at.isoformat() if at is not None else None}
+    measured = {
+        name: {"value": value, **{key: entry for key, entry in given.items() if entry is not None}}
+        for name, value in values.items()
+    }
+    body = {"namespace": cluster.namespace, "study": study, "metrics": measured}
+    with forwarded(exporter, cluster.context) as port:
+        post(f"http://127.0.0.1:{port}/observations", token, body)
+
+
+def post(url: str, token: str, body: object) -> None:
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token.strip()}"}
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT):
+            return
+    except urllib.error.HTTPError as error:
+        with error:
+            told = _words_of(error.read())
+        raise (WrongUse if error.code in (400, 422) else ClusterError)(told) from error
+    except OSError as error:
+        raise ClusterError(f"the exporter does not answer: {error}") from error
+
+
+def _words_of(answer: bytes) -> str:
+    try:
+        told = json.loads(answer)
+        return "; ".join([told["error"], *told.get("problems", ())])
+    except (ValueError, KeyError, TypeError):
+        return f"the exporter answers: {answer[:200].decode(errors='replace')}"

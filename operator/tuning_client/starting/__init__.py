@@ -1,0 +1,1 @@
+"""A ready study for a family of models. Called by `tuning init`."""

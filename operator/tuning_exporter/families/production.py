@@ -1,0 +1,99 @@
+"""The metrics of models in production and of what is done about them, from the studies' statuses. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+
+from tuning_exporter.families.values import number_of, seconds_of
+
+_METRIC = ["namespace", "study", "metric"]
+_STUDY = ["namespace", "study"]
+
+
+class ProductionFamilies:
+    """Filled study by study."""
+
+    def __init__(self) -> None:
+        self._value = GaugeMetricFamily("tuning_production_value", "The last observation.", labels=_METRIC)
+        self._baseline = GaugeMetricFamily(
+            "tuning_production_baseline", "The value of a model that is well.", labels=_METRIC
+        )
+        self._level = GaugeMetricFamily(
+            "tuning_production_degraded_level", "The value from which a model is degraded.", labels=_METRIC
+        )
+        self._evidence = GaugeMetricFamily(
+            "tuning_production_evidence",
+            "Evidence of degradation as a share of what is needed: degraded from 1 on, well again at 0.",
+            labels=_METRIC,
+        )
+        self._degraded = GaugeMetricFamily(
+            "tuning_production_degraded",
+            "1 while the metric is degraded, also while nothing is observed.",
+            labels=_METRIC,
+        )
+        self._stale = GaugeMetricFamily("tuning_production_stale", "1 while observations are missed.", labels=_METRIC)
+        self._time = GaugeMetricFamily(
+            "tuning_production_observation_timestamp_seconds", "When the last observation was made.", labels=_METRIC
+        )
+        self._rounds = GaugeMetricFamily(
+            "tuning_retune_episode_rounds",
+            "Rounds that were started for what is wrong with the model now; nothing while nothing is.",
+            labels=_STUDY,
+        )
+        self._waits = GaugeMetricFamily(
+            "tuning_retune_waiting", "1 while a retuning waits, and why.", labels=[*_STUDY, "reason"]
+        )
+        self._gap = GaugeMetricFamily(
+            "tuning_production_gap",
+            "The last observation less the baseline: what production differs by from trials.",
+            labels=_METRIC,
+        )
+
+        self._drift = GaugeMetricFamily(
+            "tuning_drift_score",
+            "How far features are from the data that the model was tuned on; the farthest ten.",
+            labels=[*_STUDY, "feature", "method"],
+        )
+        self._drift_threshold = GaugeMetricFamily(
+            "tuning_drift_threshold",
+            "The score from which it has drifted.",
+            labels=[*_STUDY, "feature", "method"],
+        )
+
+    @property
+    def families(self) -> Sequence[Metric]:
+        of_metrics = [self._value, self._baseline, self._level, self._evidence, self._degraded, self._stale, self._time]
+        return [*of_metrics, self._gap, self._rounds, self._waits, self._drift, self._drift_threshold]
+
+    def add(self, key: list[str], status: Mapping[str, Any]) -> None:
+        """`key` is the study's namespace and name."""
+        for entry in status.get("production") or ():
+            self._add_metric([*key, str(entry.get("name", ""))], entry)
+        for feature in (status.get("drift") or {}).get("features") or ():
+            labels = [*key, str(feature.get("name", "")), "psi"]
+            for family, field in ((self._drift, "psi"), (self._drift_threshold, "threshold")):
+                if (number := number_of(feature.get(field))) is not None:
+                    family.add_metric(labels, number)
+        episode = (status.get("retune") or {}).get("episode")
+        if episode:
+            self._rounds.add_metric(key, episode.get("rounds", 0))
+            if episode.get("waitsFor"):
+                self._waits.add_metric([*key, episode["waitsFor"]], 1)
+
+    def _add_metric(self, labels: list[str], entry: Mapping[str, Any]) -> None:
+        value, baseline = number_of(entry.get("value")), number_of(entry.get("baseline"))
+        told = (
+            (self._value, value),
+            (self._baseline, baseline),
+            (self._level, number_of(entry.get("level"))),
+            (self._evidence, number_of(entry.get("evidence", 0.0))),
+            (self._degraded, float("degradedSince" in entry)),
+            (self._stale, float(bool(entry.get("stale")))),
+            (self._time, seconds_of(entry.get("time"))),
+            (self._gap, value - baseline if value is not None and baseline is not None else None),
+        )
+        for family, number in told:
+            if number is not None:
+                family.add_metric(labels, number)

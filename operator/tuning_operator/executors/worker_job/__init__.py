@@ -1,0 +1,1 @@
+"""Long-lived workers as one Indexed Job of Kubernetes: its manifest, and what it and its pods tell."""

@@ -1,0 +1,97 @@
+"""What is known of one study at one moment: the whole input of a decision, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tuning_kube import names
+from tuning_operator.executors.view import MissingWorkers, QueueWait, WorkersView, WorkerView
+from tuning_operator.observe.production import Production
+from tuning_store.values import Progress
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.api.status import Best, Diagnosis, Pareto, TuningStudyStatus
+from tuning_study.results.outcome import Comparison
+from tuning_study.verification import is_under_way
+
+
+@dataclass(frozen=True)
+class Study:
+    """The resource as the API server last showed it."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: TuningStudySpec | None
+    problems: tuple[str, ...]  # why there is no spec
+    status: TuningStudyStatus
+    retune_request: str | None = None
+    frozen_until: datetime | None = None
+    """Until then no program starts a round; for ever where the annotation is no time."""
+    queue_labels: Mapping[str, str] = field(default_factory=dict)  # of Kueue
+    version: int = 0  # grows with every change
+
+    @property
+    def queue(self) -> str | None:
+        """The queue that the study asks for; its Job may be in one that it did not ask for."""
+        return self.queue_labels.get(names.QUEUE_LABEL)
+
+
+@dataclass(frozen=True)
+class StoreProblem:
+    """Why the store cannot be used; `reason` is one of the StoreReady condition's."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    now: datetime
+    study: Study
+    store: StoreProblem | None = None
+    namespace_ends: bool = False
+    shared_role: bool = False
+    progress: Progress | None = None
+    """Of the current round; None before its first start."""
+    verification: Progress | None = None
+    """Of the round's verification; None before it has begun, and where none is due."""
+    verified: str = ""
+    """What the verification came to, in words; empty before it is over."""
+    comparison: Comparison | None = None
+    """Of a retuning, once it is verified; None where there is nothing to compare."""
+    chosen: str = ""
+    """What the selection came to, in words; empty without one, and once a verification says it."""
+    workers: WorkersView | None = None
+    """Of the current round; None while there are none."""
+    each: Sequence[WorkerView] | None = None
+    """The workers one by one, the oldest first; None when there was no reason to look."""
+    missing: MissingWorkers | None = None
+    queued: QueueWait | None = None
+    results_problem: str = ""
+    """Why best and pareto could not be told."""
+    best: Best | None = None
+    pareto: Pareto | None = None
+    diagnosis: Sequence[Diagnosis] = ()
+    failures: Sequence[tuple[str, int]] = ()
+    """Reasons of failed trials and how often, the most frequent first."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of this operator, for the record of a round that it starts."""
+    production: Production | None = field(default_factory=Production)
+    """None while nobody can know; then nothing is decided by it."""
+    room: bool = True
+    """Whether the operator may start another round that no person asked for."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a person has asked that no program starts a round now."""
+        until = self.study.frozen_until
+        return until is not None and self.now < until
+
+    @property
+    def verifying(self) -> bool:
+        """Whether the search is over, and its best trials are yet to be measured again, or are being."""
+        if self.study.spec is None or self.progress is None:
+            return False
+        ended = self.verification.stop_reason if self.verification is not None else None
+        return is_under_way(self.study.spec, self.progress.stop_reason, self.progress.counts, ended)

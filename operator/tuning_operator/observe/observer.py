@@ -1,0 +1,133 @@
+"""Reads everything that a decision about one study needs, from the watches' caches, the store and, rarely, the API."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tuning_kube.client import Cluster
+from tuning_operator.executors.view import WorkerView
+from tuning_operator.executors.worker_job.view import workers_view
+from tuning_operator.observe.evidence import EvidenceCache
+from tuning_operator.observe.observation import Observation, StoreProblem, Study
+from tuning_operator.observe.pods import PodCache, PodLists
+from tuning_operator.observe.results import ResultsCache, Standing
+from tuning_operator.observe.waiting import WaitClock
+from tuning_operator.stores import Location, Stores
+from tuning_store.values import Progress
+from tuning_store.versions import installed_versions
+from tuning_study.failures import grouped
+from tuning_study.round import study_name, verification_name
+from tuning_study.text import truncate
+from tuning_study.verification import is_due
+
+_VERSIONS = installed_versions()
+_ENDED = ("Complete", "Failed")
+_FRESH = 0.7  # seconds that a reading of the store may be old
+
+
+@dataclass
+class ObservationCaches:
+    """What the observer keeps of one study between two looks, to spare reads."""
+
+    pods: PodCache = field(default_factory=PodCache)
+    results: ResultsCache = field(default_factory=ResultsCache)
+    waiting: WaitClock = field(default_factory=WaitClock)
+
+
+class Observer:
+    """For all studies; used by the event loop alone."""
+
+    def __init__(self, cluster: Cluster, stores: Stores, evidence: EvidenceCache) -> None:
+        self._cluster, self._stores, self._evidence = cluster, stores, evidence
+        self._lists = PodLists(cluster)
+
+    async def observe(
+        self,
+        study: Study,
+        job: Mapping[str, Any] | None,
+        place: Location | StoreProblem | None,
+        caches: ObservationCaches,
+        *,
+        acted_at: float,
+        results: bool,
+    ) -> Observation:
+        """The study's situation. Raises StoreError and ClusterError.
+
+        Args:
+            place: where its rounds are, or why nobody can know; None for a manifest that cannot run.
+            acted_at: when this operator last changed anything (monotonic): readings are newer than that.
+            results: asks for the best trials too, which cost a read of the round's values.
+        """
+        now, workers = datetime.now(UTC).replace(microsecond=0), workers_view(job) if job else None
+        if not isinstance(place, Location):
+            return Observation(now, study, store=place, workers=workers, versions=_VERSIONS)
+        not_before = max(time.monotonic() - _FRESH, acted_at)
+        progress = await self._progress(study, place, not_before)
+        verification = await self._verification(study, progress, place, not_before)
+        if caches.results.read_at is None:
+            caches.pods.inherited = study.status.storage is not None
+            caches.results.take_over(study.status)
+        if study.spec is not None and progress is not None and (results or progress.stop_reason is not None):
+            await caches.results.refresh(Standing(study.spec, progress, verification), self._stores, place)
+        failures = await self._failures(study, progress, place)
+        each = await caches.pods.look(study, job, workers, verification or progress, self._lists)
+        if each is not None and _lost_workers(verification or progress, each, now):
+            # The pods are newer than the reading: a worker may have ended its trial, and then itself, in between.
+            progress = await self._progress(study, place, time.monotonic())
+            verification = await self._verification(study, progress, place, time.monotonic())
+        current = verification or progress
+        goes_on = job if current is not None and current.stop_reason is None else None
+        return Observation(
+            now,
+            study,
+            shared_role=place.shared_role,
+            progress=progress,
+            verification=verification,
+            verified=caches.results.verified if verification is not None else "",
+            comparison=caches.results.comparison if verification is not None else None,
+            chosen=caches.results.chosen if progress is not None else "",
+            workers=workers,
+            each=each,
+            missing=await caches.waiting.missing_workers(study, goes_on, workers, self._lists, self._cluster),
+            queued=await caches.waiting.queue_wait(study, job, workers, self._cluster),
+            best=caches.results.best if progress is not None else None,
+            pareto=caches.results.pareto if progress is not None else None,
+            diagnosis=caches.results.diagnosis_of(progress.study) if progress is not None else (),
+            results_problem=caches.results.problem,
+            failures=failures,
+            versions=_VERSIONS,
+            production=await self._evidence.production(study, now),
+        )
+
+    async def _progress(self, study: Study, place: Location, not_before: float) -> Progress | None:
+        number = max(1, study.status.round)
+        name = study_name(study.namespace, study.name, study.uid, number)
+        return await self._stores.progress(place).progress((place.schema, name), not_before)
+
+    async def _verification(
+        self, study: Study, progress: Progress | None, place: Location, not_before: float
+    ) -> Progress | None:
+        if study.spec is None or progress is None:
+            return None
+        if not is_due(study.spec, progress.stop_reason, progress.counts):
+            return None
+        name = verification_name(progress.study, progress.counts.used)
+        return await self._stores.progress(place).progress((place.schema, name), not_before)
+
+    async def _failures(self, study: Study, progress: Progress | None, place: Location) -> list[tuple[str, int]]:
+        """When they are told: at the round's end."""
+        over = progress is not None and progress.stop_reason is not None and study.status.state not in _ENDED
+        if progress is None or not over or not progress.counts.failed:
+            return []
+        found = await self._stores.call(self._stores.readings(place).failures, progress.study)
+        return [(truncate(group.reason, 512), group.count) for group in grouped(found)]
+
+
+def _lost_workers(progress: Progress | None, each: Sequence[WorkerView], now: datetime) -> list[str]:
+    """Workers that run a trial, as the store last told, and are gone or have ended."""
+    if progress is None:
+        return []
+    living = {worker.name for worker in each if not worker.is_lost(now)}
+    return [name for name, counts in progress.counts_by_worker.items() if counts.running and name not in living]

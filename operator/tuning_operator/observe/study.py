@@ -1,0 +1,58 @@
+"""Reads a TuningStudy as the API server shows it. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from tuning_kube import names
+from tuning_operator.observe.observation import Study
+from tuning_study.api.spec import TuningStudySpec
+from tuning_study.api.status import read_status
+from tuning_study.exceptions import InvalidStudy
+from tuning_study.manifest import read_spec
+
+
+def read_study(body: Mapping[str, Any], known: Study | None = None) -> Study:
+    """The study of `body`. The spec of `known` is taken over while its generation lasts: checking one costs time."""
+    metadata = body["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    if known is not None and (known.uid, known.generation) == (metadata["uid"], metadata["generation"]):
+        spec, problems = known.spec, known.problems
+    else:
+        spec, problems = _checked(body.get("spec"))
+    return Study(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        spec=spec,
+        problems=problems,
+        status=read_status(body.get("status") or {}),
+        retune_request=annotations.get(names.RETUNE_ANNOTATION),
+        frozen_until=_time(annotations.get(names.FROZEN_ANNOTATION)),
+        queue_labels={key: labels[key] for key in names.QUEUE_LABELS if key in labels},
+        version=version_of(body),
+    )
+
+
+def _time(text: str | None) -> datetime | None:
+    """Of an annotation that is no time nobody knows when it ends."""
+    if text is None:
+        return None
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.max.replace(tzinfo=UTC)
+    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
+
+
+def version_of(body: Mapping[str, Any]) -> int:
+    """Versions of one object are numbers that grow: Kubernetes promises it since 1.35, and kept to it before."""
+    return int(body["metadata"]["resourceVersion"])
+
+
+def _checked(document: Any) -> tuple[TuningStudySpec | None, tuple[str, ...]]:
+    try:
+        return read_spec(document, served=True), ()
+    except InvalidStudy as invalid:
+        return None, tuple(invalid.problems)

@@ -1,0 +1,127 @@
+"""What a plan can ask for: each action is one value, carried out by execute, and each event one Event of Kubernetes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tuning_study.api.budget import Budget
+from tuning_study.api.selection import Selection
+from tuning_study.round import ResolvedRound
+
+
+@dataclass(frozen=True)
+class StartRound:
+    """Make the round in the store, then its ConfigMap. `warm_from` is the study whose best are tried first; before
+    them `incumbent`, a trial and the study that it is of, whose parameters the round has to beat."""
+
+    resolved: ResolvedRound
+    budget: Budget
+    warm_from: str | None = None
+    warm_best: int = 0
+    incumbent: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class StartWorkers:
+    resolved: ResolvedRound
+    replicas: int
+
+
+@dataclass(frozen=True)
+class ScaleWorkers:
+    number: int
+    replicas: int
+    suspended: bool
+
+
+@dataclass(frozen=True)
+class RemoveWorkers:
+    number: int
+
+
+@dataclass(frozen=True)
+class RemoveWorker:
+    """A worker that has ended while something beside it lives on."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SetBudget:
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class SetRetain:
+    """spec.deletionPolicy, which may change at any time."""
+
+    retain: bool
+
+
+@dataclass(frozen=True)
+class SetSelection:
+    """spec.selection, which may change at any time."""
+
+    selection: Selection | None
+
+
+@dataclass(frozen=True)
+class SetPaused:
+    paused: bool
+    of: str | None = None
+    """The study whose trials the workers take; None for the round's search."""
+
+
+@dataclass(frozen=True)
+class ReleaseTrials:
+    """The trials of a worker that is gone wait again. A `killed` worker counts towards their MAX_ATTEMPTS; other losses
+    do not."""
+
+    worker: str
+    killed: bool = False
+    of: str | None = None
+    """As of SetPaused."""
+
+
+@dataclass(frozen=True)
+class FailTrials:
+    """The trial of a worker that it brought down has failed."""
+
+    worker: str
+    reason: str
+    of: str | None = None
+    """As of SetPaused."""
+
+
+@dataclass(frozen=True)
+class KeepReferences:
+    """Of the features of the data that the round was tuned on, where its workers have told of them."""
+
+    round: str
+    """Its study in Optuna."""
+
+
+Action = (
+    StartRound
+    | StartWorkers
+    | ScaleWorkers
+    | RemoveWorkers
+    | RemoveWorker
+    | SetBudget
+    | SetPaused
+    | SetRetain
+    | SetSelection
+    | ReleaseTrials
+    | FailTrials
+    | KeepReferences
+)
+
+
+@dataclass(frozen=True)
+class StudyEvent:
+    """An Event for people."""
+
+    reason: str
+    message: str
+    kind: Literal["Normal", "Warning"] = "Normal"
+    first: bool = False
+    """Told before the actions, and once in the study's life: after them nobody could find out any more."""

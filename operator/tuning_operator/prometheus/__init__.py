@@ -1,0 +1,1 @@
+"""What a Prometheus says of models in production: one number for each query, or why there is none."""

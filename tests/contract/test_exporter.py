@@ -1,0 +1,217 @@
+"""What is posted to the exporter is in the database before it is answered by a success."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import Engine, create_engine
+
+from tuning_client.cluster.observing import post
+from tuning_exporter.app import build_app
+from tuning_exporter.snapshot import SnapshotReader
+from tuning_exporter.studies import StudyIndex
+from tuning_kube.errors import NotFound, Unavailable
+from tuning_store.features import KnownFeatures, read_features
+from tuning_store.production import Evidence, prepare, read_evidence
+from tuning_store.urls import driver_url
+from tuning_study.production.features import counts_of, reference_of
+
+Alert = Mapping[str, Any]
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+WATCHES = {"production": {"metrics": [{"name": "accuracy", "source": {"push": {}}}], "drift": {}}}
+
+
+class Api:
+    """An API server that holds studies of one namespace."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+        self.away = False
+        self.listings = 0
+
+    async def identity(self) -> str:
+        return "cluster"
+
+    async def list_metadata(self, *_: object) -> Sequence[Mapping[str, Any]]:
+        if self.away:
+            raise Unavailable("the API server does not answer")
+        self.listings += 1
+        return [{"namespace": "team", "name": name, "uid": f"uid of {name}"} for name in self.names]
+
+    async def read_study(self, namespace: str, name: str) -> Mapping[str, Any]:
+        if name not in self.names:
+            raise NotFound(f"no {name}", 404)
+        return {"metadata": {"uid": f"uid of {name}"}, "spec": WATCHES}
+
+
+class Exporter:
+    """The exporter, and the database behind it."""
+
+    def __init__(self, client: TestClient[Any, Any], engine: Engine) -> None:
+        self._client, self._engine = client, engine
+
+    def url(self, path: str) -> str:
+        return str(self._client.make_url(path))
+
+    async def post(self, path: str, document: Any) -> tuple[int, Any]:
+        body = io.BytesIO(json.dumps(document).encode())
+        response = await self._client.post(path, data=body, headers={"Authorization": "Bearer secret"})
+        return response.status, await response.json()
+
+    async def deliver(self, *alerts: Alert, **more: Any) -> tuple[int, Any]:
+        return await self.post("/alerts", {"version": "4", "alerts": alerts} | more)
+
+    def evidence(self, study: str = "digits") -> Evidence:
+        return read_evidence(self._engine, f"uid of {study}", observed_since=LONG_AGO)
+
+    def features(self) -> KnownFeatures:
+        return read_features(self._engine, "uid of digits")
+
+    def fires(self, study: str = "digits") -> list[str]:
+        return sorted(alert.name for alert in self.evidence(study).alerts)
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api("digits", "iris")
+
+
+@pytest.fixture
+def tables(postgres_url: str) -> None:
+    prepare(postgres_url)
+
+
+@pytest.fixture
+async def exporter(api: Any, postgres_url: str) -> AsyncIterator[Exporter]:
+    snapshots, engine = SnapshotReader(api, postgres_url, ()), create_engine(driver_url(postgres_url))
+    app = build_app(api, snapshots, StudyIndex(api, ()), engine, lambda: "secret")
+    async with TestClient(TestServer(app)) as client:
+        yield Exporter(client, engine)
+    engine.dispose()
+    snapshots.engine.dispose()
+
+
+def alert(study: str = "digits", name: str = "ModelIsBad", status: str = "firing", **labels: str) -> Alert:
+    named = {"alertname": name, "namespace": "team", "study": study}
+    return {"status": status, "labels": named | labels, "startsAt": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.usefixtures("tables")
+class TestAlerts:
+    async def test_each_is_stored_as_it_stands(self, exporter: Exporter) -> None:
+        code, told = await exporter.deliver(alert(), alert(name="DataDrifted"), alert("iris"))
+        assert (code, told["stored"]) == (200, ["team/digits", "team/iris"])
+        assert (exporter.fires(), exporter.fires("iris")) == (["DataDrifted", "ModelIsBad"], ["ModelIsBad"])
+        await exporter.deliver(alert(status="resolved"))
+        assert exporter.fires() == ["DataDrifted"]
+
+    async def test_one_that_ends_while_another_pods_begins_fires(self, exporter: Exporter) -> None:
+        await exporter.deliver(alert(pod="a"))
+        await exporter.deliver(alert(pod="b"), alert(pod="a", status="resolved"))
+        assert exporter.fires() == ["ModelIsBad"]
+
+    async def test_what_became_of_each_is_counted(self, exporter: Exporter) -> None:
+        strange = {"status": "firing", "labels": {"alertname": "X"}}
+        code, told = await exporter.deliver(alert(), alert("gone"), strange, {"status": 7}, truncatedAlerts=3)
+        assert (code, told["alerts"]) == (
+            200,
+            {"stored": 1, "unknown_study": 1, "ignored": 1, "malformed": 1, "truncated": 3},
+        )
+        assert told["ignored"] == [
+            "alerts.3.status: Input should be 'firing' or 'resolved'",
+            "X: no labels `namespace` and `study`; add them to the rule",
+            "team/gone: there is no such study",
+        ]
+
+    async def test_five_thousand_in_one_body_are_taken_and_one_that_is_malformed_takes_no_other_with_it(
+        self, exporter: Exporter
+    ) -> None:
+        text = "accuracy is below the baseline for an hour. " * 20
+        alerts = [{**alert(name=f"Rule{number}"), "annotations": {"description": text}} for number in range(4999)]
+        began = time.perf_counter()
+        code, told = await exporter.deliver(*alerts, {"status": "firing", "labels": 7})
+        assert (code, told["alerts"]["stored"], told["alerts"]["malformed"]) == (200, 4999, 1)
+        assert time.perf_counter() - began < 10, "Alertmanager gives up after its group_interval"
+
+    async def test_a_storm_costs_the_api_server_one_listing(self, exporter: Exporter, api: Api) -> None:
+        for number in range(50):
+            assert (await exporter.deliver(alert(name=f"Rule{number}")))[0] == 200
+        assert api.listings == 1
+        assert len(exporter.fires()) == 50
+
+    async def test_without_the_api_server_alertmanager_delivers_again(self, exporter: Exporter, api: Api) -> None:
+        api.away = True
+        assert (await exporter.deliver(alert()))[0] == 503
+        api.away = False
+        assert (await exporter.deliver(alert()))[0] == 200
+
+
+async def test_without_the_tables_alertmanager_delivers_again(exporter: Exporter, postgres_url: str) -> None:
+    code, told = await exporter.deliver(alert())
+    assert code == 503
+    assert "is the operator running?" in told["error"]
+    prepare(postgres_url)
+    assert (await exporter.deliver(alert()))[0] == 200
+
+
+@pytest.mark.usefixtures("tables")
+class TestObservations:
+    async def test_they_are_stored(self, exporter: Exporter) -> None:
+        body = {"namespace": "team", "study": "digits", "metrics": {"accuracy": {"good": 182, "total": 200}}}
+        assert await exporter.post("/observations", body) == (200, {"stored": 1})
+        [observation] = exporter.evidence().observations["accuracy"]
+        assert (observation.value, observation.samples) == (0.91, 200)
+
+    async def test_the_command_tells_it(self, exporter: Exporter) -> None:
+        body = {"namespace": "team", "study": "digits", "metrics": {"accuracy": {"value": 0.91, "samples": 200}}}
+        await asyncio.to_thread(post, exporter.url("/observations"), "secret", body)
+        [observation] = exporter.evidence().observations["accuracy"]
+        assert (observation.value, observation.samples) == (0.91, 200)
+
+    async def test_of_a_body_with_a_mistake_nothing_is(self, exporter: Exporter) -> None:
+        right = {"namespace": "team", "study": "digits", "metrics": {"accuracy": 0.9}}
+        wrong = [right, right | {"study": "gone"}, right | {"metrics": {"f1": 0.5}}]
+        code, told = await exporter.post("/observations", wrong)
+        assert code == 422
+        assert told["problems"] == [
+            "team/gone: there is no such study",
+            "team/digits: f1: production.metrics of the study has no such metric with `source: {push: {}}`; "
+            "it watches accuracy",
+        ]
+        assert exporter.evidence().observations == {}
+
+
+@pytest.mark.usefixtures("tables")
+class TestFeatures:
+    async def test_a_reference_is_kept_as_bins_and_what_comes_as_counts_in_them(self, exporter: Exporter) -> None:
+        ages = [20.0, 30.0, 40.0, 50.0]
+        body = {"namespace": "team", "study": "digits", "reference": {"age": ages}}
+        assert (await exporter.post("/observations", body))[0] == 200
+        sent = {"namespace": "team", "study": "digits", "features": {"age": [25, 35, None]}}
+        assert await exporter.post("/observations", sent) == (200, {"stored": 1})
+        assert await exporter.post("/observations", sent) == (200, {"stored": 1})
+        known = exporter.features()
+        assert known.references == {"age": reference_of(ages)}
+        assert [batch.counts for batch in known.sent["age"]] == [counts_of(reference_of(ages), [25, 35, None])] * 2
+
+    async def test_another_reference_forgets_what_was_counted_in_other_bins(self, exporter: Exporter) -> None:
+        study = {"namespace": "team", "study": "digits"}
+        await exporter.post("/observations", study | {"reference": {"a": [1, 2], "b": [1, 2]}})
+        await exporter.post("/observations", study | {"features": {"a": [1], "b": [1]}})
+        await exporter.post("/observations", study | {"reference": {"a": [1, 2], "b": [5, 6, 7]}})
+        assert exporter.features().sent.keys() == {"a"}
+
+    async def test_a_feature_that_nothing_is_known_of_is_told(self, exporter: Exporter) -> None:
+        body = {"namespace": "team", "study": "digits", "metrics": {"accuracy": 0.9}, "features": {"age": [1]}}
+        code, told = await exporter.post("/observations", body)
+        assert code == 422
+        assert "features.age: there is nothing to compare it with" in told["problems"][0]
+        assert exporter.evidence().observations == {}

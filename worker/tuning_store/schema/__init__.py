@@ -1,0 +1,5 @@
+"""The tables of a store: made and kept up to date by whoever administers it, before any worker starts."""
+
+from tuning_store.schema.creation import create
+
+__all__ = ["create"]

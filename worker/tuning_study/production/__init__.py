@@ -1,0 +1,1 @@
+"""What production tells of the tuned model, judged: pure statistics, and nothing that reads or acts."""
