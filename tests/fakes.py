@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from tuning_kube import names
 from tuning_kube.client import Cluster
 from tuning_kube.errors import Conflict, NotFound
 
@@ -55,6 +56,33 @@ class FakeCluster(Cluster):
         job.setdefault("status", {}).update(status)
         self.objects["Job", name] = self._touch(job)
 
+    def add_deployment(self, name: str, *, replicas: int = 2, promotable: str | None = "true") -> None:
+        labels = {names.PROMOTABLE_LABEL: promotable} if promotable is not None else {}
+        metadata = {"name": name, "namespace": "team", "generation": 1, "labels": labels}
+        self.objects["Deployment", name] = {
+            "kind": "Deployment",
+            "metadata": metadata,
+            "spec": {"replicas": replicas, "template": {"metadata": {}}},
+        }
+        self.set_rollout(name)
+
+    def set_rollout(self, name: str, *, stuck: bool = False) -> None:
+        """Every pod of the Deployment has its template now, or never will."""
+        found = copy.deepcopy(self.objects["Deployment", name])
+        replicas, updated = found["spec"]["replicas"], 1 if stuck else found["spec"]["replicas"]
+        found["status"] = {
+            "observedGeneration": found["metadata"]["generation"],
+            "replicas": replicas + stuck,
+            "updatedReplicas": updated,
+            "availableReplicas": replicas,
+            "conditions": [
+                {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "ReplicaSet has timed out"}
+            ]
+            if stuck
+            else [],
+        }
+        self.objects["Deployment", name] = found
+
     @property
     def status(self) -> Object:
         status: Object = self.study.get("status") or {}
@@ -80,6 +108,33 @@ class FakeCluster(Cluster):
     async def apply(self, body: Mapping[str, Any]) -> None:
         self._called("apply", writes=f"apply {body['kind']}")
         self._keep(body)
+
+    async def create_config_map(self, body: Mapping[str, Any]) -> None:
+        self._called("create_config_map", writes="create ConfigMap")
+        if ("ConfigMap", body["metadata"]["name"]) not in self.objects:
+            self._keep(body)
+
+    async def delete_config_map(self, namespace: str, name: str) -> None:
+        self._called("delete_config_map", writes="delete ConfigMap")
+        self.objects.pop(("ConfigMap", name), None)
+
+    async def read_deployment(self, namespace: str, name: str) -> Mapping[str, Any]:
+        self._called("read_deployment")
+        if ("Deployment", name) not in self.objects:
+            raise NotFound(f"no Deployment {name}", 404)
+        return self.objects["Deployment", name]
+
+    async def apply_to_deployment(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
+        """A change starts a rollout, which comes to its end when a test says so: `set_rollout`."""
+        name = body["metadata"]["name"]
+        self._called("apply_to_deployment", writes=None if try_only else "apply to Deployment")
+        if not try_only:
+            found = copy.deepcopy(self.objects["Deployment", name])
+            annotations = found["spec"]["template"]["metadata"].setdefault("annotations", {})
+            if annotations | body["spec"]["template"]["metadata"]["annotations"] != annotations:
+                annotations |= body["spec"]["template"]["metadata"]["annotations"]
+                found["metadata"]["generation"] += 1
+            self.objects["Deployment", name] = self._touch(found)
 
     async def create_job(self, body: Mapping[str, Any]) -> None:
         self._called("create_job", writes="create Job")

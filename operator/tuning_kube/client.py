@@ -69,6 +69,10 @@ def _study_path(namespace: str, name: str) -> str:
     return f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{PLURAL}/{name}"
 
 
+def _deployment_path(namespace: str, name: str) -> str:
+    return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+
+
 def _paths(path: str, namespaces: Sequence[str]) -> Sequence[str]:
     """`path` in each of the namespaces, or in all when none is named."""
     return [path.replace("*", f"namespaces/{namespace}") for namespace in namespaces] or [path.replace("/*", "")]
@@ -111,6 +115,36 @@ class Cluster:
         metadata = body["metadata"]
         path = f"{prefix}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}"
         await self._write("PATCH", path, body, _APPLY, [("fieldManager", names.FIELD_MANAGER), ("force", "true")])
+
+    @_translated
+    async def create_config_map(self, body: Mapping[str, Any]) -> None:
+        """Create the ConfigMap; nothing happens when it is there."""
+        try:
+            path = f"/api/v1/namespaces/{body['metadata']['namespace']}/configmaps"
+            await self._write("POST", path, body, query=[("fieldManager", names.FIELD_MANAGER)])
+        except ApiException as error:
+            if error.status != 409:
+                raise
+
+    @_translated
+    async def delete_config_map(self, namespace: str, name: str) -> None:
+        """Remove a ConfigMap; nothing happens when it is gone."""
+        await self._delete(f"/api/v1/namespaces/{namespace}/configmaps/{name}", {})
+
+    @_translated
+    async def read_deployment(self, namespace: str, name: str) -> Mapping[str, Any]:
+        deployment: Mapping[str, Any] = await self._request("GET", _deployment_path(namespace, name))
+        return deployment
+
+    @_translated
+    async def apply_to_deployment(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
+        """Make some fields of somebody else's Deployment as given; raises Conflict where others own one of them.
+
+        With `try_only` nothing changes.
+        """
+        path = _deployment_path(body["metadata"]["namespace"], body["metadata"]["name"])
+        query = [("fieldManager", names.PROMOTION_MANAGER), *([("dryRun", "All")] if try_only else [])]
+        await self._write("PATCH", path, body, _APPLY, query)
 
     @_translated
     async def create_job(self, body: Mapping[str, Any]) -> None:

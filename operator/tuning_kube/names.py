@@ -9,6 +9,11 @@ WORKER_ROLE = "worker"
 
 RETUNE_ANNOTATION = f"{GROUP}/retune-requested"
 FROZEN_ANNOTATION = f"{GROUP}/frozen-until"  # on a study: a time until which no program starts a round
+PROMOTE_ANNOTATION = f"{GROUP}/promote"  # on a study: a round whose parameters are to go to production
+ROLLBACK_ANNOTATION = f"{GROUP}/rollback"  # on a study: the parameters of before are to come back
+# On the pod template of a target, and on the ConfigMap in production: the name of the parameters' own ConfigMap.
+PARAMETERS_ANNOTATION = f"{GROUP}/parameters"
+PROMOTABLE_LABEL = f"{GROUP}/promotable"  # on a target: `true` where the operator may roll it
 WORKERS_ANNOTATION = f"{GROUP}/workers"  # on a Job: the digest of the spec.workers that it was made from
 REPLICAS_ANNOTATION = f"{GROUP}/replicas"  # on a Job: how many workers were asked for when it was made
 SUSPENDED_ANNOTATION = f"{GROUP}/suspended"  # on a Job: `true` while it is the operator that suspends it
@@ -27,6 +32,7 @@ ROTATE_HANDLED_ANNOTATION = f"{GROUP}/rotate-handled"  # the request's value
 ROTATED_AT_ANNOTATION = f"{GROUP}/rotated-at"
 ROTATE_PROBLEM_ANNOTATION = f"{GROUP}/rotate-problem"  # why there is no new password
 FIELD_MANAGER = "tuning-operator"
+PROMOTION_MANAGER = "tuning-promotion"  # of what is applied to objects of others, and never by force
 
 
 def round_name(study: str, number: int) -> str:

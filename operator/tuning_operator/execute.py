@@ -8,13 +8,18 @@ from tuning_kube import names
 from tuning_kube.client import Cluster
 from tuning_operator import reasons
 from tuning_operator.executors.worker_job.job import WorkerDefaults, worker_job
+from tuning_operator.move_production import ProductionMover
 from tuning_operator.objects.round_config_map import round_config_map
 from tuning_operator.observe.observation import Study
 from tuning_operator.own_writes import OwnWrites
 from tuning_operator.plan.actions import (
     Action,
+    DropParameters,
     FailTrials,
+    KeepParameters,
     KeepReferences,
+    MoveProduction,
+    Record,
     ReleaseTrials,
     RemoveWorker,
     RemoveWorkers,
@@ -26,6 +31,7 @@ from tuning_operator.plan.actions import (
     StartRound,
     StartWorkers,
     StudyEvent,
+    TryTarget,
 )
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
@@ -46,11 +52,12 @@ class Executor:
 
     def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
         self._settings, self._cluster, self._stores = settings, cluster, stores
+        self._production = ProductionMover(cluster, stores)
 
     async def execute(
         self, action: Action, study: Study, place: Location | None, own: OwnWrites
     ) -> Sequence[StudyEvent]:
-        """Do one action; returns what else a person should know. Raises StoreError and ClusterError.
+        """Do one action; returns what else a person should know. Raises StoreError, ClusterError and ProductionRefused.
 
         `place` is None only where the plan has nothing to do with the store.
         """
@@ -65,6 +72,12 @@ class Executor:
             case ScaleWorkers(number, replicas, suspended):
                 change = _scaled(replicas, suspended)
                 own.job = await self._cluster.patch_job(study.namespace, job(number), change)
+                return []
+            case DropParameters(name):
+                await self._cluster.delete_config_map(study.namespace, name)
+                return []
+            case KeepParameters() | TryTarget() | MoveProduction() | Record():
+                await self._production.execute(action, study)
                 return []
         if place is None:
             raise TypeError(f"no store for {action!r}")

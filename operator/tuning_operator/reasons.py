@@ -50,6 +50,13 @@ DATA_DRIFTED: Final = "DataDrifted"  # a feature in production is not distribute
 DATA_STEADY: Final = "DataSteady"  # none is
 # also NoEvidence: there is no reference yet, or too few samples
 
+# Promoted carries the state of status.promotion. Of a target that cannot be rolled, in the message of Held:
+TARGET_MISSING: Final = "TargetMissing"  # there is no object of that name
+TARGET_FORBIDDEN: Final = "TargetForbidden"  # the operator lacks the right; the chart gives it
+TARGET_NOT_PROMOTABLE: Final = "TargetNotPromotable"  # it lacks the label that allows it
+PARAMETERS_LOST: Final = "ParametersLost"  # the record does not hold them any more
+TARGET_CONFLICT: Final = "TargetConflict"  # somebody else owns the field that would be written
+
 # Failed
 START_DEADLINE: Final = "StartDeadlineExceeded"  # no trial began within budget.startDeadline
 WORKERS_FAILED: Final = "WorkersFailed"  # the worker Job failed, or its pods fail without finishing a trial
@@ -66,5 +73,8 @@ TRIAL_ENDED_POD: Final = "TrialEndedPod"  # a trial brought its own pod down, an
 RETUNE_STARTED: Final = "RetuneStarted"
 RETUNE_SUPPRESSED: Final = "RetuneSuppressed"
 EPISODE_OVER: Final = "EpisodeOver"  # the model is well again, and no alert fires
+PARAMETERS_VERIFIED: Final = "ParametersVerified"  # a round has left its ConfigMap
+PROMOTED: Final = "Promoted"
+PROMOTION_REFUSED: Final = "PromotionRefused"  # what a person asked for is not done
 WARM_START_CLIPPED: Final = "WarmStartClipped"  # a point was moved into the space
 # … and the reasons of status.diagnosis, each when it is first found; tuning_study.results.diagnosis lists them

@@ -13,13 +13,13 @@ from tuning_kube import names
 from tuning_kube.client import Cluster
 from tuning_kube.errors import ClusterError, Forbidden, Invalid
 from tuning_operator import metrics, reasons
-from tuning_operator.exceptions import SecretUnusable
+from tuning_operator.exceptions import ProductionRefused, SecretUnusable
 from tuning_operator.execute import Executor
 from tuning_operator.observe.evidence import EvidenceCache
 from tuning_operator.observe.observation import Observation, StoreProblem, Study
 from tuning_operator.observe.observer import ObservationCaches, Observer
 from tuning_operator.own_writes import OwnWrites
-from tuning_operator.plan.actions import StudyEvent
+from tuning_operator.plan.actions import Record, StudyEvent
 from tuning_operator.plan.decide import cannot_start, plan, refused
 from tuning_operator.plan.draft import Plan
 from tuning_operator.provision import Provisioner, store_problem
@@ -27,6 +27,7 @@ from tuning_operator.publish import StatusWriter, is_worth_a_write, publish_even
 from tuning_operator.round_gate import RoundGate
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
+from tuning_operator.targets.deployment import TargetView
 from tuning_store.exceptions import AuthenticationRefused, StoreError, UnknownEarlierStudy
 from tuning_study.api.status import TuningStudyStatus, read_status
 from tuning_study.text import truncate
@@ -138,6 +139,12 @@ class Reconciler:
                 at = place if isinstance(place, Location) else None
                 events += await self._executor.execute(action, study, at, memory.own)
                 memory.own.acted_at = time.monotonic()
+        except ProductionRefused as error:
+            held = _hold_production(error, observed)
+            for action in held.actions:
+                if isinstance(action, Record):
+                    await self._executor.execute(action, study, None, memory.own)
+            return held
         except (StoreError, SecretUnusable, Invalid, Forbidden) as error:
             return _replan_after(error, decided, events, observed)
         return replace(decided, events=tuple(events))
@@ -185,6 +192,13 @@ def _replan_after(error: Exception, decided: Plan, events: list[StudyEvent], obs
         told = refused(observed, decided, str(error))
         return replace(told, events=(*events, *told.events))
     told = plan(replace(observed, store=store_problem(error)))
+    return replace(told, events=tuple(event for event in told.events if not event.first))
+
+
+def _hold_production(error: ProductionRefused, observed: Observation) -> Plan:
+    """What to tell when what is in production could not be changed; the next look tries again."""
+    known = observed.target or TargetView("")
+    told = plan(replace(observed, target=replace(known, problem=(error.reason, str(error)))))
     return replace(told, events=tuple(event for event in told.events if not event.first))
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from tuning_kube import names
 from tuning_operator.executors.view import MissingWorkers, QueueWait, WorkersView, WorkerView
 from tuning_operator.observe.production import Production
+from tuning_operator.targets.deployment import TargetView
 from tuning_store.values import Progress
 from tuning_study.api.spec import TuningStudySpec
 from tuning_study.api.status import Best, Diagnosis, Pareto, TuningStudyStatus
@@ -28,6 +30,8 @@ class Study:
     retune_request: str | None = None
     frozen_until: datetime | None = None
     """Until then no program starts a round; for ever where the annotation is no time."""
+    promote_request: str | None = None
+    rollback_request: str | None = None
     queue_labels: Mapping[str, str] = field(default_factory=dict)  # of Kueue
     version: int = 0  # grows with every change
 
@@ -60,6 +64,10 @@ class Observation:
     """What the verification came to, in words; empty before it is over."""
     comparison: Comparison | None = None
     """Of a retuning, once it is verified; None where there is nothing to compare."""
+    parameters: Mapping[str, Any] | None = None
+    """Of the trial that the verification names, as the manifest has their values; None before."""
+    target: TargetView | None = None
+    """What spec.promotion rolls out; None where it has no target, and when there was no reason to look."""
     chosen: str = ""
     """What the selection came to, in words; empty without one, and once a verification says it."""
     workers: WorkersView | None = None

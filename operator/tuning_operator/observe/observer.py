@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tuning_kube.client import Cluster
+from tuning_kube.errors import Forbidden, NotFound
 from tuning_operator.executors.view import WorkerView
 from tuning_operator.executors.worker_job.view import workers_view
 from tuning_operator.observe.evidence import EvidenceCache
@@ -15,6 +16,8 @@ from tuning_operator.observe.pods import PodCache, PodLists
 from tuning_operator.observe.results import ResultsCache, Standing
 from tuning_operator.observe.waiting import WaitClock
 from tuning_operator.stores import Location, Stores
+from tuning_operator.targets import deployment
+from tuning_operator.targets.deployment import TargetView
 from tuning_store.values import Progress
 from tuning_store.versions import installed_versions
 from tuning_study.failures import grouped
@@ -86,6 +89,8 @@ class Observer:
             progress=progress,
             verification=verification,
             verified=caches.results.verified if verification is not None else "",
+            parameters=caches.results.parameters if verification is not None else None,
+            target=await self._target(study),
             comparison=caches.results.comparison if verification is not None else None,
             chosen=caches.results.chosen if progress is not None else "",
             workers=workers,
@@ -115,6 +120,22 @@ class Observer:
             return None
         name = verification_name(progress.study, progress.counts.used)
         return await self._stores.progress(place).progress((place.schema, name), not_before)
+
+    async def _target(self, study: Study) -> TargetView | None:
+        """While something is to be decided about it, or it is being rolled."""
+        spec, status = study.spec, study.status.promotion
+        if spec is None or spec.promotion is None or spec.promotion.target is None or status is None:
+            return None
+        asked = study.promote_request is not None or study.rollback_request is not None
+        if status.candidate is None and not asked:
+            return None
+        name = spec.promotion.target.deployment.name
+        try:
+            return deployment.view(await self._cluster.read_deployment(study.namespace, name))
+        except NotFound:
+            return deployment.missing(name)
+        except Forbidden:
+            return deployment.forbidden(name)
 
     async def _failures(self, study: Study, progress: Progress | None, place: Location) -> list[tuple[str, int]]:
         """When they are told: at the round's end."""

@@ -101,8 +101,10 @@ def drift_of(spec: TuningStudySpec, features: KnownFeatures) -> DriftStatus | No
 
 
 def judged_since(status: TuningStudyStatus) -> datetime:
-    """The end of the round whose best is in production; from the beginning before there is one."""
-    serving = in_production(status.rounds)
+    """Since when its parameters are in production, as far as that is known; from the beginning before any are."""
+    if status.promotion is not None and status.promotion.stable_since is not None:
+        return status.promotion.stable_since
+    serving = in_production(status)
     since = serving.completion_time if serving is not None else None
     return since or datetime.min.replace(tzinfo=UTC)
 
@@ -130,7 +132,7 @@ def _baseline(spec: TuningStudySpec, metric: ProductionMetric, status: TuningStu
     measured = any(metric.name == known.name for known in spec.metrics)
     if (given is not None and given.from_ == "FirstObservations") or not measured:
         return None
-    serving = in_production(status.rounds)
+    serving = in_production(status)
     if serving is not None and serving.best is not None:
         for value in serving.best.metrics:
             if value.name == metric.name and not isinstance(value.value, str):

@@ -1,6 +1,8 @@
 """A round's best trials and its Pareto front, read from the store when trials were completed since."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -10,6 +12,7 @@ from tuning_store.exceptions import StoreError
 from tuning_store.rounds import read_verification
 from tuning_store.store import Store
 from tuning_store.values import Progress
+from tuning_study.api.parameters import values_of
 from tuning_study.api.selection import Selection
 from tuning_study.api.spec import TuningStudySpec
 from tuning_study.api.status import Best, Diagnosis, Pareto, TrialCounts, TuningStudyStatus
@@ -63,6 +66,8 @@ class ResultsCache:
     pareto: Pareto | None = None
     verified: str = ""
     """What the verification came to, in words."""
+    parameters: Mapping[str, Any] | None = None
+    """Of the trial that the verification names."""
     comparison: Comparison | None = None
     """Of a retuning whose verification is over with the parameters of before."""
     chosen: str = ""
@@ -112,11 +117,13 @@ class ResultsCache:
         study, selection = verification.study, spec.selection
         found = await stores.open.call(location, lambda store: read_verification(store, study, selection))
         self.verified = verification_message(found, spec)
+        self.parameters = None
         self.comparison = compare(spec.objectives, found)
         if found.best is not None:
             number = found.candidates[found.best].trial
             details = await stores.call(stores.readings(location).trial, progress.study, number)
             self.best = describe_verified(found, spec, details.parameters)
+            self.parameters = values_of(spec.parameters, details.parameters)
         elif found.none_is_feasible:
             self.best = None
         self.chosen = ""  # what was verified says it

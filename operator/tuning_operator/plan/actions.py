@@ -1,10 +1,13 @@
 """What a plan can ask for: each action is one value, carried out by execute, and each event one Event of Kubernetes."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+from tuning_store.record import Line
 from tuning_study.api.budget import Budget
 from tuning_study.api.selection import Selection
+from tuning_study.promotion.parameters import VerifiedParameters
 from tuning_study.round import ResolvedRound
 
 
@@ -100,6 +103,45 @@ class KeepReferences:
     """Its study in Optuna."""
 
 
+@dataclass(frozen=True)
+class KeepParameters:
+    """As an object that never changes, and in the record."""
+
+    found: VerifiedParameters
+    at: datetime
+
+
+@dataclass(frozen=True)
+class DropParameters:
+    """The object of a round that is long past."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class TryTarget:
+    """Whether the Deployment can be rolled to these parameters; nothing changes."""
+
+    deployment: str
+    parameters: str
+
+
+@dataclass(frozen=True)
+class MoveProduction:
+    """The ConfigMap in production gets these parameters, and then the Deployment starts its pods anew."""
+
+    parameters: str
+    """Name of their ConfigMap."""
+    deployment: str | None
+
+
+@dataclass(frozen=True)
+class Record:
+    """Lines about the study for its record."""
+
+    lines: tuple[Line, ...]
+
+
 Action = (
     StartRound
     | StartWorkers
@@ -113,6 +155,11 @@ Action = (
     | ReleaseTrials
     | FailTrials
     | KeepReferences
+    | KeepParameters
+    | DropParameters
+    | TryTarget
+    | MoveProduction
+    | Record
 )
 
 

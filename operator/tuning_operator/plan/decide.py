@@ -1,5 +1,7 @@
 """Decides, from what was observed, what to do and what to tell. No clock, no I/O, the same answer every time."""
 
+from dataclasses import replace
+
 from tuning_operator import reasons
 from tuning_operator.observe.observation import Observation
 from tuning_operator.plan.actions import (
@@ -12,6 +14,7 @@ from tuning_operator.plan.ending import end_round
 from tuning_operator.plan.kstatus import with_kstatus
 from tuning_operator.plan.lost_trials import settle_lost_trials
 from tuning_operator.plan.production import tell_production
+from tuning_operator.plan.promotion import follow_promotion
 from tuning_operator.plan.requests import taken_request, trigger_of
 from tuning_operator.plan.rounds import count_trials, obey_budget, obey_selection, start_round
 from tuning_operator.plan.verification import verify
@@ -27,7 +30,10 @@ _MOST_PROBLEMS = 10  # of a manifest that a condition tells
 def plan(observed: Observation) -> Plan:
     """What to do about a study, and what to tell of it, as it was observed."""
     draft = Draft(observed, observed.study.status)
-    return _let_namespace_end(draft) if observed.namespace_ends else with_kstatus(observed, _decide(draft))
+    if observed.namespace_ends:
+        return _let_namespace_end(draft)
+    decided = with_kstatus(observed, _decide(draft))
+    return replace(decided, poll=decided.poll or _is_moving(draft))
 
 
 def _decide(draft: Draft) -> Plan:
@@ -53,7 +59,8 @@ def _decide(draft: Draft) -> Plan:
     if may_change and not is_of(progress.digest, spec):
         return start_round(draft, spec, draft.status.round + 1, "SpecChanged")
     tell_production(draft)
-    request = taken_request(draft, spec)
+    follow_promotion(draft, spec)
+    request = taken_request(draft, spec) if not _is_moving(draft) else None
     if request is not None:
         return start_round(draft, spec, draft.status.round + 1, trigger_of(request), request.reason)
 
@@ -72,6 +79,11 @@ def _decide(draft: Draft) -> Plan:
     if spec.suspend:
         return suspend(draft)
     return run(draft, spec)
+
+
+def _is_moving(draft: Draft) -> bool:
+    """Whether production is being changed; meanwhile no round begins, which would not know what to compare with."""
+    return draft.status.promotion is not None and draft.status.promotion.is_moving
 
 
 def refused(observed: Observation, decided: Plan, problem: str) -> Plan:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from tuning_operator import reasons
 from tuning_operator.plan.actions import (
+    DropParameters,
     KeepReferences,
     RemoveWorkers,
     SetBudget,
@@ -23,6 +24,7 @@ from tuning_study.api.status import (
     Round,
     StorageStatus,
     Trigger,
+    TuningStudyStatus,
     VerificationStatus,
     WorkerCounts,
     in_production,
@@ -59,10 +61,12 @@ def start_round(draft: Draft, spec: TuningStudySpec, number: int, trigger: Trigg
         draft.actions.append(StartWorkers(resolved, spec.workers.replicas))
     _join_episode(draft)
     earlier = [other for other in draft.status.rounds if other.round != number]
+    kept = _kept(draft.status, [*earlier, entry])
+    _drop_parameters(draft, [other for other in earlier if other not in kept])
     draft.set(
         round=number,
         state="Suspended" if spec.suspend else "Running",
-        rounds=_kept([*earlier, entry]),
+        rounds=kept,
         storage=StorageStatus(study=resolved.study),
         trials=trial_counts(Counts(), budget.trials),
         workers=_worker_counts(draft, spec),
@@ -84,15 +88,23 @@ def start_round(draft: Draft, spec: TuningStudySpec, number: int, trigger: Trigg
     return draft.done(poll=True)
 
 
-def _kept(rounds: Sequence[Round]) -> list[Round]:
+def _kept(status: TuningStudyStatus, rounds: Sequence[Round]) -> list[Round]:
     """The newest, and the one whose parameters are in production, however many rounds since then improved nothing."""
     newest = list(rounds[-ROUNDS_KEPT:])
-    serving = in_production(rounds)
+    serving = in_production(status)
     return newest if serving is None or serving in newest else [serving, *newest[1:]]
 
 
+def _drop_parameters(draft: Draft, gone: Sequence[Round]) -> None:
+    """Of rounds that the status tells of no more, unless production may need them; the record keeps them."""
+    promotion = draft.status.promotion
+    needed = {promotion.stable, promotion.previous, promotion.candidate} if promotion is not None else set()
+    left = [entry.parameters for entry in gone if entry.parameters is not None and entry.parameters not in needed]
+    draft.actions += map(DropParameters, left)
+
+
 def _incumbent(draft: Draft) -> tuple[str, int] | None:
-    serving = in_production(draft.status.rounds)
+    serving = in_production(draft.status)
     return (serving.study, serving.best.trial) if serving is not None and serving.best is not None else None
 
 

@@ -6,16 +6,17 @@ from builders import NOW, make_spec, make_status
 from tuning_operator.observe.production import drift_of, standing
 from tuning_store.features import KnownFeatures, Sent
 from tuning_store.production import Evidence
-from tuning_study.api.status import ProductionStatus, Round
+from tuning_study.api.status import Best, ProductionStatus, Round
 from tuning_study.production.features import counts_of, reference_of
 
 HOUR = timedelta(hours=1)
 WATCHED = make_spec(production={"metrics": [{"name": "accuracy", "source": {"push": {"window": "1h"}}}]})
+BEST = Best(trial=0, metrics=[], parameters=[])
 ENDED = make_status(
     state="Complete",
     rounds=[
-        Round(round=1, trigger="Created", start_time=NOW - 72 * HOUR, completion_time=NOW - 71 * HOUR),
-        Round(round=2, trigger="Manual", start_time=NOW - 2 * HOUR, completion_time=NOW),
+        Round(round=1, trigger="Created", start_time=NOW - 72 * HOUR, completion_time=NOW - 71 * HOUR, best=BEST),
+        Round(round=2, trigger="Manual", start_time=NOW - 2 * HOUR, completion_time=NOW, best=BEST),
     ],
 )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Engine, Integer, Select, cast, column, create_engine, func, select, table, update
+from sqlalchemy import Engine, Integer, Select, cast, column, create_engine, func, select, table, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
@@ -89,6 +89,7 @@ def _migrate(admin_url: str, schema_name: str) -> None:
     with administering(admin_url) as connection:
         schema.create(admin_url, schema_name)
         protect_migrations(connection, schema_name)
+        connection.execute(text("SELECT tuning_admin.offer_record(:schema)"), {"schema": schema_name})
         connection.execute(update(registry).where(registry.c.schema == schema_name).values(version=_VERSION))
 
 

@@ -14,6 +14,7 @@ from tuning_study.api.metrics import Constraint, Metric
 from tuning_study.api.objective import Objective, variable
 from tuning_study.api.parameters import Parameter
 from tuning_study.api.production import Production, ProductionMetric
+from tuning_study.api.promotion import Promotion
 from tuning_study.api.resource import NAME_LENGTH, STUDY_NAME_ADVICE, STUDY_NAME_PATTERN
 from tuning_study.api.retune import Retune
 from tuning_study.api.rules import Model, Rule
@@ -107,8 +108,8 @@ def _one_name_each(field: str, entries: "Callable[[TuningStudySpec], Sequence[_N
 
 class TuningStudySpec(Model):
     """What to tune, and how. While a round runs, only `budget`, `workers`, `selection`, `suspend`, `production`,
-    `retune` and `deletionPolicy` may change. Any other change needs `suspend: true` or the end of the round, and
-    starts a new round."""
+    `promotion`, `retune` and `deletionPolicy` may change. Any other change needs `suspend: true` or the end of the
+    round, and starts a new round."""
 
     metrics: Annotated[list[Metric], keyed(32, least=1)] = Field(
         description="What a trial reports. Those with a direction are objectives (1 to 4), the rest are recorded. "
@@ -147,6 +148,7 @@ class TuningStudySpec(Model):
     storage: Storage | None = None
     production: Production | None = None
     retune: Retune = Field(default_factory=Retune)
+    promotion: Promotion | None = None
     deletion_policy: Literal["Delete", "Retain"] = Field(
         "Delete",
         description="What becomes of the trials in the database when the resource is deleted: Delete removes them, "
@@ -307,6 +309,14 @@ class TuningStudySpec(Model):
             field="production.metrics",
             at=lambda s: f"[{_verified_by_nothing(s)[0]}].baseline",
         ),
+        Rule(
+            "!has(self.promotion) || (has(self.promotion.mode) && self.promotion.mode == 'None')"
+            " || has(self.verification)",
+            "only verified parameters are promoted: add `verification: {top: 5, repeats: 10}`, or write"
+            " `promotion: {mode: None}`",
+            lambda s: s.promotion is None or s.promotion.mode == "None" or s.verification is not None,
+            field="promotion",
+        ),
         _one_name_each("metrics", lambda spec: spec.metrics),
         _one_name_each("parameters", lambda spec: spec.parameters),
         _one_name_each("production.metrics", lambda spec: spec.production.metrics if spec.production else []),
@@ -329,6 +339,11 @@ class TuningStudySpec(Model):
                 pruner=self.strategy.pruner or Pruner(),
             )
         ]
+
+    @property
+    def promotes(self) -> bool:
+        """Whether what is in production is this study's to change, and so known for certain."""
+        return self.promotion is not None and self.promotion.mode != "None"
 
     def direction_of(self, metric: ProductionMetric) -> Direction:
         """Which of the metric's values in production are better: as it says itself, else as the objective of its name

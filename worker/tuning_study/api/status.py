@@ -1,6 +1,7 @@
 """The TuningStudy's status: a summary of counts and the best, small at any number of trials."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,8 @@ does not list who asks; the study is suspended, or frozen, or runs; it was retun
 hours; as many rounds as the operator may start at once run in other studies."""
 Verdict = Literal["Degraded", "Healthy", "Unknown"]
 Outcome = Literal["Improved", "NoBetter", "Failed"]
+PromotionState = Literal["Candidate", "Gated", "Held", "Promoting", "Stable", "RollingBack", "RolledBack"]
+GateVerdict = Literal["Passed", "Refused", "Unknown"]
 RetuneOutcome = Literal["Started", Suppression]
 ConditionStatus = Literal["True", "False", "Unknown"]
 ConditionType = Literal[
@@ -37,6 +40,7 @@ ConditionType = Literal[
     "Failed",
     "Degraded",
     "Drifted",
+    "Promoted",
     "Stalled",
     "Reconciling",
 ]
@@ -51,6 +55,8 @@ Value = Annotated[
 ROUNDS_KEPT = 10
 FEATURES_TOLD = 10
 MAX_DIAGNOSES = 10
+REFUSED_KEPT = 10
+_ROUND = re.compile(r"-params-r([0-9]+)-[0-9a-f]{8}$")
 MANIFEST_TRIGGERS: tuple[Trigger, ...] = ("Created", "SpecChanged")
 
 
@@ -60,8 +66,8 @@ class Condition(Model):
     type: ConditionType = Field(
         description="The aspect. Accepted: the manifest can run. StoreReady: the database answers. Running: workers "
         "take trials. Suspended, Complete, Failed: the state of the round. Degraded: the model in production is worse "
-        "than its baseline. Drifted: its data are not those it was tuned on. Stalled: somebody has to change "
-        "something. Reconciling: the round has yet to begin. The last two follow kstatus."
+        "than its baseline. Drifted: its data have changed. Promoted: the newest verified parameters "
+        "are in production. Stalled: somebody has to change something. Reconciling: the round has yet to begin."
     )
     status: ConditionStatus = Field(description="Whether the condition holds: True, False or Unknown.")
     reason: Label = Field(description="Why, as one word that programs can rely on.")
@@ -233,6 +239,9 @@ class Round(Model):
     comparison: Short | None = Field(None, description="The outcome in numbers.")
     best: Best | None = None
     study: Short = Field("", description="Name of the round's Optuna study, as optuna.load_study takes it.")
+    parameters: Short | None = Field(
+        None, description="Name of the ConfigMap with the verified parameters. Left out before there is one."
+    )
 
     @property
     def began_by(self) -> Trigger:
@@ -296,8 +305,93 @@ class DriftStatus(Model):
     message: Message = Field("", description="The evidence in numbers, or why there is none.")
 
 
-def in_production(rounds: Sequence[Round]) -> Round | None:
-    """The last round that has changed anything: its best is in production, as far as the study knows."""
+class GateStatus(Model):
+    """One gate on the way to production."""
+
+    name: Label = Field(
+        description="What is asked: Verified, Constraints, Better, Drift, NotRolledBack, NotFrozen or Approved."
+    )
+    verdict: GateVerdict = Field(
+        description="Passed, Refused, or Unknown while nobody can tell; only Passed lets the parameters through."
+    )
+    message: Short = Field("", description="Why, in numbers where there are some.")
+
+
+class RolledBack(Model):
+    """Parameters that were taken out of production."""
+
+    parameters: Short = Field(description="Name of their ConfigMap.")
+    reason: Short = Field("", description="Why they were.")
+
+
+class Approval(Model):
+    """A person's word that parameters are to go to production."""
+
+    parameters: Short = Field(description="Name of their ConfigMap.")
+    by: Short = Field(description="Who, as they said.")
+    reason: Short = Field("", description="Why, in their words.")
+    again: bool = Field(False, description="Whether although they were rolled back before.")
+
+    @property
+    def who(self) -> str:
+        return f"{self.by}: {self.reason}" if self.reason else self.by
+
+
+class PromotionStatus(Model):
+    """What is in production, and what is on its way there. The names are those of ConfigMaps."""
+
+    state: PromotionState = Field(
+        "Stable",
+        description="Candidate: a round has left new parameters. Gated: a gate keeps them out. Held: something else "
+        "does, which the message names. Promoting, RollingBack: the target is being rolled. Stable, RolledBack: done.",
+    )
+    message: Message = Field("", description="The state in words.")
+    since: datetime | None = Field(None, description="When the state began.")
+    stable: Short | None = Field(
+        None, description="The parameters in production. While rolling back, those that are gone back to."
+    )
+    stable_since: datetime | None = Field(None, description="When they went to production, or came back.")
+    previous: Short | None = Field(None, description="Those that were in production before: a rollback goes there.")
+    candidate: Short | None = Field(
+        None, description="Those that are on their way to production, or, while rolling back, out of it."
+    )
+    gates: list[GateStatus] = Field(default_factory=list, max_length=8, description="The gates of the candidate.")
+    approval: Approval | None = None
+    answer: Message = Field("", description="Why the last request of a person was not done. Empty if it was.")
+    rolled_back: list[RolledBack] = Field(
+        default_factory=list,
+        max_length=REFUSED_KEPT,
+        description="The last ten that were rolled back. They are not promoted again, unless a person says so.",
+    )
+    steps: int = Field(0, description="Number of changes of state so far.")
+    last_promote: Short | None = Field(
+        None, description="Digest of the annotation tuning.dev/promote when it was last read."
+    )
+    last_rollback: Short | None = Field(
+        None, description="Digest of the annotation tuning.dev/rollback when it was last read."
+    )
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a target is being rolled, one way or the other."""
+        return self.state in ("Promoting", "RollingBack")
+
+
+def round_of_parameters(name: str) -> int:
+    """The number of the round that left the ConfigMap of this name."""
+    found = _ROUND.search(name)
+    if found is None:
+        raise ValueError(f"{name!r} is no ConfigMap with parameters")
+    return int(found[1])
+
+
+def in_production(status: "TuningStudyStatus") -> Round | None:
+    """The round whose best is in production. Where the study promotes nothing itself, that is taken to be the last one
+    that has changed anything."""
+    promotion, rounds = status.promotion, status.rounds
+    if promotion is not None:
+        serving = promotion.stable
+        return next((entry for entry in rounds if serving is not None and entry.parameters == serving), None)
     ended = (entry for entry in reversed(rounds) if entry.completion_time is not None)
     return next((entry for entry in ended if entry.best is not None and entry.helped), None)
 
@@ -348,11 +442,12 @@ class TuningStudyStatus(Model):
         default_factory=list, max_length=8, description="The metrics of `spec.production`, as they stand."
     )
     drift: DriftStatus | None = None
+    promotion: PromotionStatus | None = None
     rounds: list[Round] = Field(
         default_factory=list,
         max_length=ROUNDS_KEPT,
-        description="The last ten rounds, the newest last. In place of the oldest of them stands the last one that "
-        "improved anything, if that is older.",
+        description="The last ten rounds, the newest last. In place of the oldest of them stands the one whose "
+        "parameters are in production, if that is older.",
     )
     start_time: datetime | None = Field(None, description="When the current round started.")
     completion_time: datetime | None = Field(None, description="When the current round ended. Left out while it runs.")

@@ -25,13 +25,37 @@ class Difference:
     before: float
     after: float
     mean: float
-    interval: tuple[float, float]
-    """Within which the difference of endless runs lies with 95 %."""
-    better: float
-    """Probability that equal parameters would differ so much to the better."""
-    worse: float
-    """The same to the worse."""
+    error: float
+    """The standard error of the mean, with the correction for runs that share rows."""
     runs: int
+    chances: int
+    """Of how many differences this is one, any of which could have been the largest by luck."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Within which the difference of endless runs lies with 95 %."""
+        half = t_quantile((1 + _CONFIDENCE) / 2, self.runs - 1) * self.error
+        return self.mean - half, self.mean + half
+
+    @property
+    def better(self) -> float:
+        """Probability that equal parameters would differ so much to the better."""
+        return self.by_chance(0.0)
+
+    @property
+    def worse(self) -> float:
+        """The same to the worse."""
+        return min(1.0, self.chances * (1 - self._tail(0.0)))
+
+    def by_chance(self, improvement: float) -> float:
+        """Probability that parameters which are better by just so much would differ by this much or more."""
+        return min(1.0, self.chances * self._tail(improvement))
+
+    def _tail(self, improvement: float) -> float:
+        above = self.mean - improvement
+        if self.error:
+            return t_probability(above / self.error, self.runs - 1)
+        return float(above < 0) if above else 0.5
 
 
 @dataclass(frozen=True)
@@ -83,19 +107,14 @@ def _difference(
 ) -> Difference:
     sign = 1 if metric.direction == "Maximize" else -1
     pairs = [sign * (after.values[repeat][place] - before.values[repeat][place]) for repeat in shared]
-    mean, degrees = fmean(pairs), len(pairs) - 1
-    error = stdev(pairs) * math.sqrt(1 / len(pairs) + overlap)
-    by_chance = t_probability(mean / error, degrees) if error else float(mean < 0) if mean else 0.5
-    half = t_quantile((1 + _CONFIDENCE) / 2, degrees) * error
     return Difference(
         metric=metric.name,
         before=fmean(before.values[repeat][place] for repeat in shared),
         after=fmean(after.values[repeat][place] for repeat in shared),
-        mean=mean,
-        interval=(mean - half, mean + half),
-        better=min(1.0, chances * by_chance),
-        worse=min(1.0, chances * (1 - by_chance)),
+        mean=fmean(pairs),
+        error=stdev(pairs) * math.sqrt(1 / len(pairs) + overlap),
         runs=len(pairs),
+        chances=chances,
     )
 
 

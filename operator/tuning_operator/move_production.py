@@ -1,0 +1,78 @@
+"""Carries out what a plan says of verified parameters: their objects, what is in production, and the record."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tuning_kube.client import Cluster
+from tuning_kube.errors import Conflict, Forbidden, Invalid, NotFound
+from tuning_operator import reasons
+from tuning_operator.exceptions import ProductionRefused
+from tuning_operator.objects import parameters_config_map
+from tuning_operator.observe.observation import Study
+from tuning_operator.plan.actions import KeepParameters, MoveProduction, Record, TryTarget
+from tuning_operator.plan.promotion import OPERATOR
+from tuning_operator.stores import Stores
+from tuning_operator.targets import deployment
+from tuning_store import record
+from tuning_store.record import Line
+from tuning_study.promotion.parameters import VerifiedParameters, read_document
+
+_VERIFIED = "Verified"
+
+
+class ProductionMover:
+    """For all studies; used by the event loop alone. Every action can be repeated without harm."""
+
+    def __init__(self, cluster: Cluster, stores: Stores) -> None:
+        self._cluster, self._stores = cluster, stores
+
+    async def execute(self, action: KeepParameters | TryTarget | MoveProduction | Record, study: Study) -> None:
+        """Raises StoreError, ClusterError and ProductionRefused."""
+        match action:
+            case KeepParameters(found, at):
+                message, evidence = f"round {found.round}: {found.name}", found.document()
+                line = Line(_VERIFIED, message, at, OPERATOR, evidence, key=_key(found.name))
+                await self._record(study, [line])
+                await self._cluster.create_config_map(parameters_config_map.of_round(found, study.namespace, study.uid))
+            case TryTarget(target, name):
+                await self._roll(deployment.rolling(study.namespace, target, name), try_only=True)
+            case MoveProduction(name, target):
+                await self._move(study, name, target)
+            case Record(lines):
+                await self._record(study, lines)
+
+    async def _move(self, study: Study, name: str, target: str | None) -> None:
+        found = await self._known(study, name)
+        await self._cluster.apply(parameters_config_map.in_production(found, study.namespace))
+        if target is not None:
+            await self._roll(deployment.rolling(study.namespace, target, name), try_only=False)
+
+    async def _roll(self, change: Mapping[str, Any], *, try_only: bool) -> None:
+        name = change["metadata"]["name"]
+        try:
+            await self._cluster.apply_to_deployment(change, try_only=try_only)
+        except Conflict as error:
+            told = f"the Deployment {name} has another owner of the annotation that rolls it: {error}"
+            raise ProductionRefused(reasons.TARGET_CONFLICT, told) from error
+        except (NotFound, Invalid) as error:  # an apply would make what is not there, and lacks all that it needs
+            raise ProductionRefused(
+                reasons.TARGET_MISSING, f"the Deployment {name} cannot be rolled: {error}"
+            ) from error
+        except Forbidden as error:
+            _, told = deployment.forbidden(name).problem or ("", str(error))
+            raise ProductionRefused(reasons.TARGET_FORBIDDEN, told) from error
+
+    async def _known(self, study: Study, name: str) -> VerifiedParameters:
+        kept = await self._stores.call(record.evidence_of, self._stores.admin_engine(), study.uid, _key(name))
+        if kept is None:
+            raise ProductionRefused(reasons.PARAMETERS_LOST, f"the record does not hold {name}")
+        return read_document(kept)
+
+    async def _record(self, study: Study, lines: Sequence[Line]) -> None:
+        told = [replace(line, study=study.uid, name=study.name, namespace=study.namespace) for line in lines]
+        await self._stores.call(record.add, self._stores.admin_engine(), self._stores.owner, told)
+
+
+def _key(name: str) -> str:
+    return f"verified/{name}"

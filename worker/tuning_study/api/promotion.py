@@ -1,0 +1,56 @@
+"""`spec.promotion`: when verified parameters go to production, what reads them there, and when they come back."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tuning_study.api.duration import Duration
+from tuning_study.api.field_types import ObjectName
+from tuning_study.api.rules import Model
+
+
+class Gates(Model):
+    """What parameters have to show, beside those in production, before they replace them."""
+
+    min_improvement: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0,
+        description="How much better they are at least, in the unit of the objective and in its direction. Of several "
+        "objectives: in one of them. Default: 0.0. Example: 0.005.",
+    )
+    confidence: Annotated[float, Field(ge=0.5, le=0.9999, allow_inf_nan=False)] = Field(
+        0.95,
+        description="How sure that has to be: parameters that are no better pass with at most 1 - confidence. "
+        "Default: 0.95.",
+    )
+
+
+class DeploymentTarget(Model):
+    """A Deployment in the study's namespace with the label `tuning.dev/promotable: "true"`, whose pods read the
+    ConfigMap as environment or volume. Only the annotation `tuning.dev/parameters` of its pod template is written."""
+
+    name: ObjectName = Field(description="Name of the Deployment. Example: digits-api.")
+
+
+class Target(Model):
+    """What is rolled out when the parameters in production change. If left out, only the ConfigMap changes."""
+
+    deployment: DeploymentTarget
+
+
+class Promotion(Model):
+    """Promotion: whether a round's verified parameters go to production, by which gates, and when they come back. What
+    is in production is in the ConfigMap `<study>-params-stable`."""
+
+    mode: Literal["Automatic", "Manual", "None"] = Field(
+        "Manual",
+        description="Automatic: as soon as every gate is passed. Manual: once a person says so, with `tuning promote`. "
+        "None: never. Default: Manual.",
+    )
+    gates: Gates = Field(default_factory=Gates)
+    target: Target | None = None
+    watch: Duration = Field(
+        timedelta(hours=1),
+        description="Time after a promotion in which a degraded metric of `production` brings the parameters of before "
+        "back. 0s for never. Default: 1h.",
+    )

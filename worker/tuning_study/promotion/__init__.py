@@ -1,0 +1,1 @@
+"""From verified parameters to production: what they are there, and the gates on the way. Pure; the operator acts."""
