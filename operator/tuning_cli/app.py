@@ -11,7 +11,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from tuning_cli.commands import change, compare, dashboard, explain, init, look, run, store, studies
+from tuning_cli.commands import change, compare, dashboard, explain, init, look, promotion, run, store, studies
 from tuning_client.exceptions import TuningError, WrongUse
 from tuning_client.local.disk import full_disk_told
 from tuning_report.format import visible
@@ -43,6 +43,10 @@ _COMMANDS: Mapping[str, Sequence[Callable[..., None]]] = {
         change.freeze,
         change.unfreeze,
         change.observe,
+        promotion.promote,
+        promotion.rollback,
+        promotion.history,
+        promotion.export,
         change.pause,
         change.resume,
         change.scale,

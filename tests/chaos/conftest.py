@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import secrets
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ _RECORD = "chaos_record"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the zoo's objectives would inherit that it is ignored
     given = os.environ.setdefault("CHAOS_SEED", secrets.token_hex(4))  # xdist's workers inherit it
     config.stash[_seed] = given
 

@@ -1,6 +1,7 @@
 """Commands that look at studies, on a cluster or on this machine, and change nothing."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,14 @@ import typer
 from tuning_cli.options import AnyName, Context, Local, Name, Namespace, Output, Round, Storage, make_target
 from tuning_cli.output import BestFormat, Format, render, render_best
 from tuning_client.exceptions import TuningError, WrongUse
-from tuning_report.format import count_text, table, visible
+from tuning_report.format import count_text, key_values, table, visible
+
+
+class Purpose(StrEnum):
+    """What the best is wanted for."""
+
+    PRODUCTION = "production"
+
 
 BestOutput = Annotated[BestFormat, typer.Option("--output", "-o", help="How to print; python and env can be pasted.")]
 
@@ -56,6 +64,9 @@ def watch(name: Name, namespace: Namespace = None, context: Context = None) -> N
 
 def best(
     name: AnyName = None,
+    purpose: Annotated[
+        Purpose | None, typer.Option("--for", help="production: what is there now, which the best may not be.")
+    ] = None,
     round: Round = None,
     namespace: Namespace = None,
     context: Context = None,
@@ -67,6 +78,9 @@ def best(
     from tuning_client import overview
 
     chosen = make_target(namespace, context, local, storage)
+    if purpose is not None:
+        _best_in_production(chosen, name, output)
+        return
     if chosen.on_cluster:
         from tuning_client.cluster import client, views
 
@@ -93,6 +107,23 @@ def best(
     front = ["", *text.pareto_lines(standing, limit=10)] if text.no_single_best(standing) else []
     told = "\n".join([*text.best_lines(standing), *front, *text.other_rounds_lines(standing)]).strip()
     print(render_best(output, best, told))
+
+
+def _best_in_production(chosen: "Target", name: str | None, output: BestFormat) -> None:
+    from tuning_client.cluster import client, exporting
+
+    if not chosen.on_cluster:
+        raise WrongUse("--for production: only a study on a cluster has something in production; leave --local out")
+    if name is None:
+        raise WrongUse("give the study's name; `tuning status` lists them")
+    found = exporting.in_production(client.connect(chosen.context, chosen.namespace), name)
+    told = [
+        f"in production: trial {found['trial']} of round {found['round']}",
+        *key_values(found["metrics"]),
+        "parameters",
+        *key_values(found["parameters"]),
+    ]
+    print(render_best(output, found, "\n".join(told)))
 
 
 def pareto(

@@ -1,6 +1,7 @@
 """Every call to the Kubernetes API, and what its refusals mean for the person who asked."""
 
 import base64
+import getpass
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import urllib3.exceptions
 from kubernetes import client, config, watch
-from kubernetes.client import ApiException, BatchV1Api, CoreV1Api, CustomObjectsApi
+from kubernetes.client import ApiException, AuthenticationV1Api, BatchV1Api, CoreV1Api, CustomObjectsApi
 from kubernetes.config import ConfigException
 
 from tuning_client.exceptions import ClusterError, WrongUse
@@ -212,6 +213,25 @@ class Cluster:
             for event in found.items
         ]
         return sorted(entries, key=lambda entry: entry["time"])[-limit:]
+
+    def config_map(self, name: str) -> dict[str, Any]:
+        """As the API server has it."""
+        with _explained(f"read ConfigMap {name} in namespace {self.namespace}", f"ConfigMap {name}"):
+            found = self.core_api.read_namespaced_config_map(
+                name, self.namespace, _preload_content=False, _request_timeout=_TIMEOUT
+            )
+        read: dict[str, Any] = json.loads(found.data)
+        return read
+
+    def who_am_i(self) -> str:
+        """The name by which the API server knows who asks; one of its own for servers that do not tell."""
+        try:
+            answer = AuthenticationV1Api(self.core_api.api_client).create_self_subject_review(
+                {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}, _request_timeout=_TIMEOUT
+            )
+        except (ApiException, urllib3.exceptions.HTTPError, OSError):
+            return getpass.getuser()
+        return str(answer.status.user_info.username)
 
     def secret(self, name: str) -> dict[str, str]:
         """Its values by key."""

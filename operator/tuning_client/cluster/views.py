@@ -80,6 +80,7 @@ def details(study: Mapping[str, Any], events: Sequence[Mapping[str, Any]], now: 
     lines = key_values({key: value for key, value in facts.items() if value not in (None, "")}, indent="")
     if status.best:
         lines += ["", *best_lines(study["metadata"]["name"], status.best, status.pareto)]
+    lines += _of_promotion(status)
     lines += _of_production(status, now)
     lines += _of_rounds(status)
     if status.conditions:
@@ -121,6 +122,26 @@ def _of_production(status: TuningStudyStatus, now: datetime) -> list[str]:
         for entry in status.production
     ]
     return ["", table(rows)] if rows else []
+
+
+def _of_promotion(status: TuningStudyStatus) -> list[str]:
+    """What is in production, and what keeps newer parameters out."""
+    promotion = status.promotion
+    if promotion is None:
+        return []
+    facts = {
+        "promotion": promotion.state,
+        "in production": promotion.stable,
+        "since": promotion.stable_since,
+        "before": promotion.previous,
+        "candidate": promotion.candidate,
+        "why": promotion.message,
+        "answer": promotion.answer,
+    }
+    lines = ["", *key_values({key: value for key, value in facts.items() if value not in (None, "")}, indent="")]
+    shut = [gate for gate in promotion.gates if gate.verdict != "Passed"] if promotion.candidate else []
+    rows = [{"gate": gate.name, "verdict": gate.verdict, "why": gate.message} for gate in shut]
+    return [*lines, *(["", table(rows)] if rows else [])]
 
 
 def _of_rounds(status: TuningStudyStatus) -> list[str]:

@@ -85,7 +85,7 @@ def _keep_verified(draft: Draft, spec: TuningStudySpec) -> None:
         "seed": resolved.seed,
         "versions": dict(draft.observed.versions),
         "image": spec.workers.image,
-        "study": entry.study,
+        "optunaStudy": entry.study,
     }
     kept = VerifiedParameters(study.name, entry.round, dict(found), about)
     draft.actions.append(KeepParameters(kept, draft.observed.now))

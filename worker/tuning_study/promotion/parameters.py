@@ -46,8 +46,8 @@ class VerifiedParameters:
         """Of a ConfigMap."""
         told = {"study": self.study, "round": self.round, **self.about}
         return {
-            PARAMETERS_KEY: json.dumps(dict(self.parameters), indent=1, ensure_ascii=False),
-            ABOUT_KEY: json.dumps(told, indent=1, ensure_ascii=False),
+            PARAMETERS_KEY: json.dumps(dict(self.parameters), indent=1, sort_keys=True, ensure_ascii=False),
+            ABOUT_KEY: json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False),
             **self.variables,
         }
 

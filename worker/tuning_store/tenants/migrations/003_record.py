@@ -58,5 +58,9 @@ _STATEMENTS = (
 )
 
 
+# Two operators that replace one function at once disturb each other, unless one of them waits.
+_ONE_AT_A_TIME = "LOCK TABLE tuning_admin.tenants IN SHARE ROW EXCLUSIVE MODE;"
+
+
 def steps(_: str) -> Sequence[Step]:
-    return [sql(statement) for statement in _STATEMENTS]
+    return [sql(_ONE_AT_A_TIME + statement) for statement in _STATEMENTS]

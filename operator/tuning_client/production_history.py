@@ -1,0 +1,47 @@
+"""What was done about a study, as people read it, and what was in production at a moment. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tuning_store.record import Line
+
+_SERVES = ("Promoted", "RolledBack")
+
+
+def rows(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """For a table."""
+    return [
+        {"time": f"{line.at:%Y-%m-%d %H:%M:%S}", "what": line.kind, "who": line.actor, "": line.message}
+        for line in lines
+    ]
+
+
+def documents(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """For programs: each line with all of its evidence."""
+    return [
+        {
+            "time": line.at.isoformat(),
+            "kind": line.kind,
+            "actor": line.actor,
+            "message": line.message,
+            "study": line.study,
+            "evidence": dict(line.evidence),
+        }
+        for line in lines
+    ]
+
+
+def serving_at(lines: Sequence[Line], moment: datetime) -> Line | None:
+    """The line by which what was in production then had come there; None where nothing had."""
+    before = [line for line in lines if line.kind in _SERVES and line.at <= moment and line.evidence.get("stable")]
+    return before[-1] if before else None
+
+
+def parameters_of(lines: Sequence[Line], name: str) -> Mapping[str, Any]:
+    """The verified parameters that a ConfigMap of this name holds, or held; empty where the record has none."""
+    for line in lines:
+        if line.kind == "Verified" and line.message.endswith(name):
+            found: Mapping[str, Any] = line.evidence["parameters"]
+            return found
+    return {}
