@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -119,6 +120,10 @@ def settled(kubectl: Kubectl, state: str) -> None:
     assert kubectl.status("flowers")["promotion"]["state"] == state
 
 
+def answers_with(kubectl: Kubectl, value: float) -> None:
+    assert asked(kubectl)["last"] == value
+
+
 def parameter(kubectl: Kubectl) -> float:
     return float(kubectl.get("configmap flowers-params-stable")["data"]["TUNING_PARAM_C"])
 
@@ -153,7 +158,7 @@ def test_parameters_go_to_production_and_back_and_no_request_fails(kubectl: Kube
     kubectl("label deployment flowers-api tuning.dev/promotable=true")
     eventually(lambda: settled(kubectl, "Stable"), 120)
     first = parameter(kubectl)
-    assert eventually(lambda: asked(kubectl)["last"] == first or pytest.fail("not yet"), 5)
+    eventually(lambda: answers_with(kubectl, first))
 
     kubectl("""patch tstudy flowers --type=json -p '[{"op": "replace", "path": "/spec/parameters/0/min", "value": 5},
         {"op": "replace", "path": "/spec/parameters/0/max", "value": 6}]'""")
@@ -173,7 +178,8 @@ def test_parameters_go_to_production_and_back_and_no_request_fails(kubectl: Kube
     kinds = [line["kind"] for line in lines]
     assert [kind for kind in kinds if kind in ("Promoted", "RolledBack")] == ["Promoted", "Promoted", "RolledBack"]
     assert any("a new range" in line["actor"] for line in lines)
-    promoted = [line["time"] for line in lines if line["kind"] == "Promoted"]
-    then = tuning("history", "flowers", "--at", promoted[1][:19], "-o", "json", namespace=kubectl.namespace)
-    assert json.loads(then)["parameters"]["C"] == first  # a moment before the second was promoted
+    promoted = [datetime.fromisoformat(line["time"]) for line in lines if line["kind"] == "Promoted"]
+    before = (promoted[1] - timedelta(seconds=1)).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+    then = tuning("history", "flowers", "--at", before, "-o", "json", namespace=kubectl.namespace)
+    assert json.loads(then)["parameters"]["C"] == first
     assert "nothing is recorded yet" in tuning("history", "nobody", namespace=kubectl.namespace)
