@@ -127,7 +127,7 @@ def observe(canary: Canary, state: CanaryState, look: Look) -> CanaryState:
     handed in twice counts once."""
     if state.looked is not None and look.time <= state.looked:
         return state
-    warm = look.time > state.started + canary.warmup
+    warm = state.looked is not None and state.looked >= state.started + canary.warmup  # a block begins at a look
     by_name = {metric.name: metric for metric in canary.metrics}
     alpha = _alpha_of_harm(canary)
     metrics = {

@@ -27,6 +27,7 @@ NULLS = (-2.0, -1.0, -0.5, AT_MOST_AS_BAD, 0.5, WITHIN_MARGIN, 2.0)
 """Differences that are tested, in margins: the two named for the verdict, the others for the interval that is told."""
 
 _PRIOR = 0.18  # of a beta distribution on each rate: the default of the authors' own package, safestats
+_RATIOS = (2.0, 5.0)  # alternatives of "at most so much worse", beside the rates that earlier blocks tell
 _CLOSER = (1.0, 0.5)  # alternatives of "at least so much worse", in margins below: equally good, and a little worse
 _SAFETY = 2.0  # standard errors by which the measured overdispersion may be too small by chance
 _EDGE = 1e-12
@@ -43,10 +44,10 @@ class Evidence:
     stable_total: float = 0.0
     canary_bad: float = 0.0
     canary_total: float = 0.0
-    worse: tuple[float, ...] = ()
-    """Logarithm of the evidence against "the canary is at most `null` margins worse", for each null."""
+    worse: tuple[tuple[float, ...], ...] = ()
+    """Logarithm of the evidence against "the canary is at most `null` margins worse", for each null and alternative."""
     better: tuple[tuple[float, ...], ...] = ()
-    """The same against "at least `null` margins worse", for each null and each alternative."""
+    """The same against "at least `null` margins worse"."""
     weights: float = 0.0
     """Of blocks, in the differences of their shares; with the two sums below, they tell the overdispersion."""
     differences: float = 0.0
@@ -87,34 +88,38 @@ class Evidence:
         return share * (1 - share)
 
     def log_worse(self, null: float = AT_MOST_AS_BAD) -> float:
-        """Logarithm of the e-value against "at most `null` margins worse"."""
-        return self.worse[self.nulls.index(null)] / self.overdispersion if self.blocks else 0.0
+        """Logarithm of the e-value against "at most `null` margins worse": the mean over its alternatives."""
+        return self._log_mean(self.worse[self.nulls.index(null)]) if self.blocks else 0.0
 
     def log_better(self, null: float = WITHIN_MARGIN) -> float:
         """Logarithm of the e-value against "at least `null` margins worse": the mean over its alternatives."""
-        if not self.blocks:
-            return 0.0
-        logs = [log / self.overdispersion for log in self.better[self.nulls.index(null)]]
+        return self._log_mean(self.better[self.nulls.index(null)]) if self.blocks else 0.0
+
+    def _log_mean(self, evidence: tuple[float, ...]) -> float:
+        overdispersion = self.overdispersion
+        logs = [log / overdispersion for log in evidence]
         most = max(logs)
         return most + math.log(sum(math.exp(log - most) for log in logs) / len(logs))
 
     def after(self, block: Block) -> "Evidence":
         """With one block more."""
-        worse, better = (
-            self.worse or (0.0,) * len(self.nulls),
-            self.better or ((0.0,) * len(_CLOSER),) * len(self.nulls),
-        )
+        worse = self.worse or ((0.0,) * (1 + len(_RATIOS)),) * len(self.nulls)
+        better = self.better or ((0.0,) * len(_CLOSER),) * len(self.nulls)
         if self.blocks:  # the first one only tells where the rates are
-            rates = (
+            told = (
                 (self.stable_bad + _PRIOR) / (self.stable_total + 2 * _PRIOR),
                 (self.canary_bad + _PRIOR) / (self.canary_total + 2 * _PRIOR),
             )
-            closer = {at: self._at(rates, at) for at in {null - less for null in self.nulls for less in _CLOSER}}
+            harmful = [told, *(self._times(block, ratio) for ratio in _RATIOS)]
+            closer = {at: self._at(told, at) for at in {null - less for null in self.nulls for less in _CLOSER}}
             worse = tuple(
-                log + self._log_e(block, rates, null)
-                if rates[1] - rates[0] > null * self.margin
-                else log  # the alternative is no alternative
-                for null, log in zip(self.nulls, worse, strict=True)
+                tuple(
+                    log + self._log_e(block, rates, null)
+                    if rates[1] - rates[0] > null * self.margin
+                    else log  # what the statement holds for is no alternative
+                    for rates, log in zip(harmful, logs, strict=True)
+                )
+                for null, logs in zip(self.nulls, worse, strict=True)
             )
             better = tuple(
                 tuple(
@@ -139,6 +144,13 @@ class Evidence:
             squares=self.squares + weight * difference**2,
             stable_weights=self.stable_weights + block.stable_total / requests,
         )
+
+    def _times(self, block: Block, ratio: float) -> tuple[float, float]:
+        """The rates of a canary that is so many times as bad, where both sides together are as bad as until now."""
+        requests = block.stable_total + block.canary_total
+        bad = (self.stable_bad + self.canary_bad + _PRIOR) / (self.stable_total + self.canary_total + 2 * _PRIOR)
+        stable = bad * requests / (block.stable_total + block.canary_total * ratio)
+        return stable, min(stable * ratio, (1 + bad) / 2)  # a rate stays below 1
 
     def _at(self, rates: tuple[float, float], null: float) -> tuple[float, float]:
         return nearest(rates, (self.stable_total, self.canary_total), null * self.margin)

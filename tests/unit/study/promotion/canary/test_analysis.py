@@ -128,12 +128,13 @@ class TestNoData:
         assert state.metrics["errors"].evidence.blocks == 25
 
 
-def test_what_comes_in_the_warm_up_is_left_out() -> None:
-    cold = blocks(4, canary=0.9)
-    canary = make_canary(counted(margin=0.02), warmup="2m30s")
-    state = after(canary, looks(counters([*cold, *WELL])))
-    assert state.metrics["errors"].evidence.blocks == 25
-    assert judge(canary, state).outcome == "Better"
+@pytest.mark.parametrize(("warmup", "left"), [("2m30s", 25), ("2m31s", 24), ("3m", 24), ("0s", 29)])
+def test_what_begins_in_the_warm_up_is_left_out(warmup: str, left: int) -> None:
+    """The first look is after 30 seconds; the four blocks after it are those of cold caches."""
+    canary = make_canary(counted(margin=0.02), warmup=warmup)
+    state = after(canary, looks(counters([*blocks(4, canary=0.9), *WELL])))
+    assert state.metrics["errors"].evidence.blocks == left
+    assert (judge(canary, state).outcome == "Better") == (left < 29)
 
 
 class TestGuard:
