@@ -158,7 +158,7 @@ def promotions(repeats: int) -> None:
             "1:1, design effect 3",
             "9:1",
             "9:1, design effect 3",
-            "as `validate` tells 1:1",
+            "computed, 1:1",
         ],
         rows(),
     )

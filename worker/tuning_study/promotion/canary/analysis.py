@@ -268,7 +268,7 @@ def _judge_metric(canary: Canary, metric: CanaryMetric, state: CanaryState) -> M
             f"evidence of harm {_e(log_e):.3g} of {threshold:g}, of at most {metric.margin:.2%} more "
             f"{_e(evidence.log_better(WITHIN_MARGIN)):.3g} of {1 / canary.alpha:g}"
         )
-        if evidence.overdispersion > 1:
+        if evidence.overdispersion >= 1.05:  # less reads as 1.0
             numbers += f", with a design effect of {evidence.overdispersion:.1f}"
     return MetricVerdict(
         metric.name,
