@@ -113,31 +113,28 @@ class CanaryVerdict:
 
 def begin(canary: Canary, at: datetime) -> CanaryState:
     """The state of a canary whose pods are Ready since then."""
-    return CanaryState(
-        at,
-        metrics={
-            metric.name: MetricState(Evidence(metric.margin)) for metric in canary.metrics if metric.bad is not None
-        },
-        guards={metric.name: GuardState() for metric in canary.metrics if metric.bad is None},
-    )
+    counted = {metric.name: MetricState(Evidence(metric.margin)) for metric in canary.metrics if metric.bad is not None}
+    return CanaryState(at, metrics=counted, guards={m.name: GuardState() for m in canary.metrics if m.bad is None})
 
 
 def observe(canary: Canary, state: CanaryState, look: Look) -> CanaryState:
     """The state after one look more. A look that is not later than the last one adds nothing, so that one that is
-    handed in twice counts once."""
+    handed in twice counts once. A metric that is new, or has another margin than before, begins anew."""
     if state.looked is not None and look.time <= state.looked:
         return state
     warm = state.looked is not None and state.looked >= state.started + canary.warmup  # a block begins at a look
-    by_name = {metric.name: metric for metric in canary.metrics}
     alpha = _alpha_of_harm(canary)
-    metrics = {
-        name: _observe_metric(known, look.metrics.get(name), look.time, warm, alpha, canary.alpha)
-        for name, known in state.metrics.items()
-    }
-    guards = {
-        name: _observe_guard(known, by_name[name], look.guards.get(name, Unread("it was not asked"))) if warm else known
-        for name, known in state.guards.items()
-    }
+    fresh = begin(canary, state.started)
+    metrics, guards = {}, {}
+    for name, new in fresh.metrics.items():
+        known = state.metrics.get(name, new)
+        known = known if known.evidence.margin == new.evidence.margin else new
+        metrics[name] = _observe_metric(known, look.metrics.get(name), look.time, warm, alpha, canary.alpha)
+    for metric in canary.metrics:
+        if metric.bad is None:
+            guard = state.guards.get(metric.name, GuardState())
+            answer = look.guards.get(metric.name, Unread("it was not asked"))
+            guards[metric.name] = _observe_guard(guard, metric, answer) if warm else guard
     split, requests = _observe_split(state, look, warm)
     return replace(state, looked=look.time, metrics=metrics, guards=guards, split=split, requests=requests)
 
@@ -185,7 +182,7 @@ def _observe_split(state: CanaryState, look: Look, warm: bool) -> tuple[Split, t
     sides = look.metrics.get(next(iter(state.metrics), ""))
     now = (_total(sides.stable), _total(sides.canary)) if sides is not None else (None, None)
     if now[0] is None or now[1] is None:
-        return state.split, state.requests
+        return state.split, state.requests if warm else None
     here = (now[0], now[1])
     if not warm or state.requests is None or look.ready is None:
         return state.split, here

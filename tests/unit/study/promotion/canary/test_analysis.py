@@ -175,6 +175,19 @@ class TestSplit:
         assert verdict(make_canary(counted(margin=0.02)), looks(counters(WELL))).outcome == "Better"
 
 
+def test_a_manifest_that_changes_meanwhile_begins_anew_what_it_changes_and_keeps_the_rest() -> None:
+    before = make_canary(counted("errors"), counted("labels"), guard())
+    seen = [replace(look, metrics={"errors": look.metrics["errors"]}) for look in looks(counters(WELL))]
+    state = after(before, seen[:20])
+    wider = make_canary(counted("errors", margin=0.02), counted("others"))
+    changed = after(wider, seen[20:], state)
+    assert changed.metrics["errors"].evidence.blocks == 5
+    assert set(changed.metrics) == {"errors", "others"} and not changed.guards
+    assert judge(wider, changed).cause == "NoData"
+    kept = after(make_canary(counted("errors"), minSamples=300), seen[20:], state)
+    assert kept.metrics["errors"].evidence.blocks == 25
+
+
 numbers = st.none() | st.floats() | st.floats(0, 1e6) | st.just(Unread("no answer")) | st.integers(0, 50).map(float)
 any_look = st.builds(
     lambda read, value, ready: Look(START, {"errors": sides(*read)}, {"latency": value}, ready),
