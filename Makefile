@@ -65,7 +65,7 @@ BENCH_PORTFOLIO = cd benchmarks && OMP_NUM_THREADS=1 PORTFOLIO_RESULTS=$${RESULT
 BENCH_AUTO = cd benchmarks && OMP_NUM_THREADS=1 AUTO_RESULTS=$${RESULTS:-/tmp/auto.jsonl} $(abspath $(BIN)/python)
 
 .PHONY: bench
-bench: bench-start bench-python bench-overhead bench-store bench-samplers bench-drift bench-loop bench-auto bench-strategies bench-pruners bench-scale bench-scrape bench-cluster ## All benchmarks
+bench: bench-start bench-python bench-overhead bench-store bench-samplers bench-drift bench-canary bench-loop bench-auto bench-strategies bench-pruners bench-scale bench-scrape bench-cluster ## All benchmarks
 
 .PHONY: bench-start
 bench-start: $(VENV)/.dev ## CPU and time until a worker's first trial, alone and eight at once
@@ -113,6 +113,10 @@ bench-pruners: $(VENV)/.dev ## Pruners on a network trained epoch by epoch, in .
 .PHONY: bench-drift
 bench-drift: $(VENV)/.dev ## Judgements of degradation and drift, beside river's detectors and Evidently's rule (40 minutes; PEERS=DIR)
 	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/drift.py
+
+.PHONY: bench-canary
+bench-canary: $(VENV)/.dev ## Verdicts on canaries beside a repeated z-test, and on odd answers beside Argo's and Flagger's (20 minutes)
+	$(BIN)/python benchmarks/canary.py
 
 .PHONY: bench-loop
 bench-loop: $(VENV)/.dev ## Rounds that studies start in a year: without a cause, and for one fall (half an hour)

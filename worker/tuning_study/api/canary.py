@@ -1,0 +1,118 @@
+"""`spec.promotion.canary`: what is compared between stable and the canary, and what has to be shown before the canary
+is promoted."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tuning_study.api.duration import Duration, SomeTime
+from tuning_study.api.field_types import MetricName, Number, Text, keyed
+from tuning_study.api.rules import Model, Rule
+
+VARIANT = "{{variant}}"
+"""What a query writes for the label matchers of one side's pods."""
+
+
+class CanaryMetric(Model):
+    """A share of bad requests, by two counters of each side; or, as a plain guard, one number that must not be above
+    `max`, which knows nothing of noise."""
+
+    name: MetricName = Field(description="Name, as status and history call it. Example: errors.")
+    bad: Text | None = Field(
+        None,
+        description="Query of a counter of bad requests; {{variant}} stands for the label matchers of each side's pods."
+        ' Example: sum(requests_total{code=~"5..", {{variant}}}).',
+    )
+    total: Text | None = Field(
+        None, description="Query of the counter of all requests. Example: sum(requests_total{ {{variant}} })."
+    )
+    margin: Annotated[float, Field(ge=0.0001, le=0.2, allow_inf_nan=False)] = Field(
+        0.01,
+        description="How much more of the canary's requests may be bad: it is promoted once that much is ruled out. "
+        "`tuning validate` tells how many requests that takes. Default: 0.01, one request in a hundred.",
+    )
+    critical: bool = Field(
+        True,
+        description="Whether harm that this metric shows rolls the canary back. It keeps the canary from being "
+        "promoted in any case. Default: true.",
+    )
+    query: Text | None = Field(
+        None,
+        description="Instead of counters, as a plain guard: query of one number; {{variant}} stands for the label "
+        "matchers of the canary's pods. Example: histogram_quantile(0.99, sum by (le) (rate(seconds_bucket{ "
+        "{{variant}} }[1m]))).",
+    )
+    max: Number | None = Field(
+        None,
+        description="Largest good value of `query`. A value above it keeps the canary from being promoted, and three "
+        "in succession are harm. Example: 0.3.",
+    )
+
+    rules = (
+        Rule(
+            "has(self.bad) == has(self.total) && has(self.query) == has(self.max) && has(self.bad) != has(self.query)",
+            "a metric is either two counters or a plain guard: write `bad: …, total: …` or `query: …, max: …`",
+            lambda m: (
+                (m.bad is None) == (m.total is None)
+                and (m.query is None) == (m.max is None)
+                and (m.bad is None) != (m.query is None)
+            ),
+        ),
+        Rule(
+            "(!has(self.bad) || self.bad.contains('{{variant}}')) && "
+            "(!has(self.total) || self.total.contains('{{variant}}'))",
+            "without {{variant}} a query answers alike for stable and for the canary: write it among the labels, as in "
+            "requests_total{ {{variant}} }",
+            lambda m: all(query is None or VARIANT in query for query in (m.bad, m.total)),
+        ),
+    )
+
+
+class Canary(Model):
+    """Pods with the candidate's parameters beside those with the stable ones, compared until the candidate is shown to
+    do harm, or to be as good."""
+
+    metrics: Annotated[list[CanaryMetric], keyed(8, least=1)] = Field(
+        description="Metrics to compare. All of them must be as good; a critical one that is worse rolls back."
+    )
+    min_samples: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        200, description="Requests on each side before the canary may be promoted. Default: 200."
+    )
+    alpha: Annotated[float, Field(ge=0.0001, le=0.2, allow_inf_nan=False)] = Field(
+        0.05,
+        description="Largest acceptable probability that a canary that is not worse is rolled back, at whatever time "
+        "and over all critical metrics, and that one that is worse by the margin is promoted. Default: 0.05.",
+    )
+    for_: SomeTime = Field(
+        timedelta(minutes=10),
+        alias="for",
+        description="How long the canary runs. It is promoted then, if it is shown to be as good; what is not known "
+        "by then is for `undecided`. Harm ends it at any time. Default: 10m.",
+    )
+    warmup: Duration = Field(
+        timedelta(0),
+        description="Time from the start of the canary whose requests are left out, as caches are still cold. "
+        "Default: 0s.",
+    )
+    undecided: Literal["RollBack", "Hold"] = Field(
+        "RollBack",
+        description="What becomes of a canary that is neither shown to do harm nor to be as good: RollBack returns to "
+        "stable, and the same parameters may be tried again; Hold waits for a person. Default: RollBack.",
+    )
+    dry_run: bool = Field(False, description="Whether to only record what would have been decided. Default: false.")
+
+    rules = (
+        Rule(
+            "self.metrics.exists(m, has(m.bad))",
+            "guards alone compare nothing with stable: add a metric with `bad` and `total`",
+            lambda c: any(m.bad is not None for m in c.metrics),
+            field="metrics",
+        ),
+        Rule(
+            "duration(self.warmup) < duration(self.__for__)",
+            "`warmup` leaves no time to compare anything: write a shorter one than `for`",
+            lambda c: c.warmup < c.for_,
+            field="warmup",
+        ),
+    )
