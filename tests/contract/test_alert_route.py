@@ -58,7 +58,7 @@ def test_only_alerts_that_ask_for_a_round_reach_the_exporter(
 def test_of_our_alerts_on_studies_only_those_on_models_ask_for_a_round(tmp_path: Path) -> None:
     named = [name for name, rule in alerts().items() if rule["expr"].startswith("max by (namespace, study")]
     asking = [name for name in named if "tuning" in routed(configuration(), tmp_path, **DIGITS | {"alertname": name})]
-    assert len(named) == 6
+    assert len(named) == 7
     assert asking == ["TuningModelDegraded"]
 
 

@@ -61,11 +61,20 @@ class ProductionFamilies:
             "The score from which it has drifted.",
             labels=[*_STUDY, "feature", "method"],
         )
+        self._promotion = GaugeMetricFamily(
+            "tuning_promotion_state",
+            "1 for the state that a promotion is in; nothing where the study promotes nothing.",
+            labels=[*_STUDY, "state"],
+        )
+        self._promotion_time = GaugeMetricFamily(
+            "tuning_promotion_state_timestamp_seconds", "When that state began.", labels=_STUDY
+        )
 
     @property
     def families(self) -> Sequence[Metric]:
         of_metrics = [self._value, self._baseline, self._level, self._evidence, self._degraded, self._stale, self._time]
-        return [*of_metrics, self._gap, self._rounds, self._waits, self._drift, self._drift_threshold]
+        of_drift, of_promotion = [self._drift, self._drift_threshold], [self._promotion, self._promotion_time]
+        return [*of_metrics, self._gap, self._rounds, self._waits, *of_drift, *of_promotion]
 
     def add(self, key: list[str], status: Mapping[str, Any]) -> None:
         """`key` is the study's namespace and name."""
@@ -76,6 +85,11 @@ class ProductionFamilies:
             for family, field in ((self._drift, "psi"), (self._drift_threshold, "threshold")):
                 if (number := number_of(feature.get(field))) is not None:
                     family.add_metric(labels, number)
+        promotion = status.get("promotion")
+        if promotion:
+            self._promotion.add_metric([*key, promotion.get("state", "Stable")], 1)
+            if (since := seconds_of(promotion.get("since"))) is not None:
+                self._promotion_time.add_metric(key, since)
         episode = (status.get("retune") or {}).get("episode")
         if episode:
             self._rounds.add_metric(key, episode.get("rounds", 0))

@@ -154,7 +154,7 @@ def test_all_trials_are_in_the_sum_of_workers_and_others() -> None:
 
 
 def test_a_study_with_one_metric_and_a_thousand_workers_is_sixty_series() -> None:
-    watched = ("Degraded", "Drifted")  # of a study that knows its model in production
+    watched = ("Degraded", "Drifted", "Promoted")  # of a study that knows its model in production
     status = {name: BODY["status"][name] for name in ("state", "round", "storage", "best", "workers")}
     conditions = [
         {"type": kind, "status": "True", "reason": "Why"} for kind in get_args(ConditionType) if kind not in watched
@@ -213,7 +213,7 @@ def test_the_whole_is_text_that_prometheus_reads() -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
     text = generate_latest(registry(SNAPSHOT)).decode()
-    assert len(list(text_string_to_metric_families(text))) == 25
+    assert len(list(text_string_to_metric_families(text))) == 27
 
 
 @pytest.mark.parametrize(
