@@ -14,6 +14,7 @@ from tuning_store.production import (
     Reading,
     add_observations,
     changed,
+    drop_unread,
     forget,
     known_studies,
     last_readings,
@@ -127,6 +128,29 @@ def test_of_very_many_observations_the_first_and_the_newest_are_read(admin: Engi
     add_observations(admin, "cluster", [reading(number) for number in range(2200)])
     found = read_evidence(admin, "uid-1", observed_since=LONG_AGO).observations["accuracy"]
     assert (len(found), found[0].time, found[-1].time) == (2060, BEGAN, BEGAN + timedelta(hours=2199))
+
+
+def stored(admin: Engine) -> int:
+    with admin.connect() as connection:
+        number: int = connection.execute(text("SELECT count(*) FROM tuning_admin.observations")).scalar_one()
+        return number
+
+
+@pytest.mark.parametrize("since", [LONG_AGO, BEGAN + timedelta(hours=70)])
+def test_observations_that_nobody_reads_are_dropped(admin: Engine, since: datetime) -> None:
+    add_observations(admin, "cluster", [reading(number) for number in range(2200)])
+    add_observations(admin, "cluster", [reading(number, samples=0, counter=1.0, metric="f1") for number in range(2200)])
+    add_observations(admin, "cluster", [reading(number, study="uid-2") for number in range(2100)])
+    before = read_evidence(admin, "uid-1", observed_since=since), last_readings(admin, ["uid-1"])
+    drop_unread(admin, {"uid-1": since})
+    assert (read_evidence(admin, "uid-1", observed_since=since), last_readings(admin, ["uid-1"])) == before
+    assert stored(admin) == 2060 + 2000 + 2100
+
+
+def test_few_observations_are_all_kept_whenever_they_count_from(admin: Engine) -> None:
+    add_observations(admin, "cluster", [reading(number) for number in range(2000)])
+    drop_unread(admin, {"uid-1": BEGAN + timedelta(hours=1999)})
+    assert stored(admin) == 2000
 
 
 def test_the_newest_reading_tells_what_the_counter_was(admin: Engine) -> None:
