@@ -70,9 +70,11 @@ def from_environment(variables: Mapping[str, str]) -> Settings:
     token = partial(environment.token, Path(environment.required(variables, "TUNING_TOKEN_FILE")))
     token()  # told now, rather than to the first alert
     folder, tls = variables.get("TUNING_NAMESPACE_TOKENS"), variables.get("TUNING_TLS")
+    namespaces = partial(environment.namespace_tokens, Path(folder)) if folder else dict
+    namespaces()
     return Settings(
         store_url=environment.store_url(variables),
-        tokens=Tokens(token, partial(environment.namespace_tokens, Path(folder)) if folder else dict),
+        tokens=Tokens(token, namespaces),
         audience=variables.get("TUNING_TOKEN_AUDIENCE") or None,
         certificate=Certificate(Path(tls)) if tls else None,
         namespaces=environment.watch_namespaces(variables),
