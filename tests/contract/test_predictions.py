@@ -93,7 +93,8 @@ def test_one_id_twice_in_a_batch_counts_once(admin: Engine) -> None:
 
 def test_errors_are_of_numbers_and_exact(admin: Engine) -> None:
     keep_predictions(admin, [predicted(0.1, 2, 1e100, "x"), labelled(0.3, 5, 1e100, 4)])
-    found = tally(admin)
+    errors = HOURLY.model_copy(update={"score": "MeanAbsoluteError"})
+    [found] = read_tallies(admin, "uid-1", errors, range(slot_of(NOON, errors), slot_of(NOON, errors) + 1))
     assert (found.numbers, found.absolute, found.squared) == (3, 3.2, 9.04)
 
 

@@ -38,7 +38,7 @@ _TALLIES = """
            count(error) AS numbers, coalesce(sum(abs(error)), 0) AS absolute, coalesce(sum(error * error), 0) AS squared
     FROM (
       SELECT slot, value, label, jsonb_typeof(value) = jsonb_typeof(label) AS alike,
-             CASE WHEN jsonb_typeof(value) = 'number' AND jsonb_typeof(label) = 'number'
+             CASE WHEN %(errors)s AND jsonb_typeof(value) = 'number' AND jsonb_typeof(label) = 'number'
                   THEN (value #>> '{}')::numeric - (label #>> '{}')::numeric END AS error
       FROM (
         SELECT slot, value, CASE WHEN extract(epoch FROM labelled_at) <= (slot + 1) * %(window)s::numeric
@@ -95,6 +95,7 @@ def read_tallies(engine: Engine, study: str, source: PredictionsSource, slots: r
         "delay": str(source.delay.total_seconds()),
         "begin": begin_of(slots.start, source),
         "end": begin_of(slots.stop, source),
+        "errors": source.score in ("MeanAbsoluteError", "RootMeanSquaredError"),  # else not worth their time
     }
     with told_tables(engine) as connection:
         rows = connection.exec_driver_sql(_TALLIES, given).all()

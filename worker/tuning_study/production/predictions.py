@@ -31,7 +31,7 @@ class Tally:
     hits: int
     """Of these, the labels that are equal to their prediction."""
     numbers: int
-    """Labels that are a number, as their prediction is."""
+    """Labels that are a number, as their prediction is; counted for scores of errors alone."""
     absolute: float
     """The sum of the absolute errors of these."""
     squared: float
