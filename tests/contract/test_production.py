@@ -8,6 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from builders import make_manifest_spec
+from tuning_operator.keepers.production import ProductionKeeper
+from tuning_operator.observe.evidence import EvidenceCache
+from tuning_operator.observe.study import read_study
+from tuning_operator.stores import Stores
 from tuning_store.exceptions import StoreError
 from tuning_store.production import (
     AlertSighting,
@@ -22,6 +27,8 @@ from tuning_store.production import (
     prepare,
     read_evidence,
 )
+from tuning_store.schema.migrations import Migration, sql
+from tuning_store.tenants import registry
 from tuning_store.urls import driver_url
 from tuning_study.production.observation import Observation
 
@@ -178,3 +185,36 @@ def test_without_the_tables_the_store_is_not_ready(postgres_url: str) -> None:
     with pytest.raises(StoreError):
         note_alerts(engine, "cluster", [sighting()])
     engine.dispose()
+
+
+@pytest.mark.usefixtures("admin")
+def test_a_migration_whose_number_was_missing_is_carried_out_when_it_comes(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = Migration(99, "late", lambda _: [sql("CREATE TABLE tuning_admin.late ()")])
+    newer = Migration(100, "newer", lambda _: [sql("CREATE TABLE tuning_admin.newer ()")])
+    for known in ([*registry.MIGRATIONS, newer], [*registry.MIGRATIONS, late, newer]):
+        monkeypatch.setattr(registry, "MIGRATIONS", known)
+        prepare(postgres_url)
+        prepare(postgres_url)
+    engine = create_engine(driver_url(postgres_url))
+    with engine.connect() as connection:
+        made = connection.execute(text("SELECT to_regclass('tuning_admin.newer'), to_regclass('tuning_admin.late')"))
+        assert None not in made.one()
+    engine.dispose()
+
+
+async def test_the_keeper_drops_what_nobody_reads_of_the_studies_that_it_looks_at(
+    admin: Engine, postgres_url: str
+) -> None:
+    stores = Stores(postgres_url, "cluster")
+    evidence = EvidenceCache(stores)
+    keeper = ProductionKeeper(None, None, stores, evidence, lambda _: None)  # type: ignore[arg-type]
+    manifest = {"name": "digits", "namespace": "team", "uid": "uid-1", "generation": 1, "resourceVersion": "1"}
+    add_observations(admin, "cluster", [reading(number) for number in range(2100)])
+    await keeper.tidy()
+    assert stored(admin) == 2100
+    await keeper.tell_news()
+    await evidence.production(read_study({"metadata": manifest, "spec": make_manifest_spec()}), BEGAN)
+    await keeper.tidy()
+    assert stored(admin) == 2060
