@@ -1,8 +1,9 @@
-"""The exporter's HTTP: /metrics for Prometheus, /alerts for Alertmanager, /observations for programs, and probes."""
+"""The exporter's HTTP: /metrics for Prometheus, /alerts for Alertmanager, /observations and /predictions for programs,
+and probes."""
 
 import asyncio
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -12,10 +13,13 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from tuning_exporter import metrics
-from tuning_exporter.authentication import with_token
+from tuning_exporter.authentication import Authentication, Caller
 from tuning_exporter.families.study import Snapshot, families, series_dropped
 from tuning_exporter.inbox.alerts import Webhook, sightings, sort_out
-from tuning_exporter.inbox.observations import NotObservations, Push, pushed, read_pushes
+from tuning_exporter.inbox.bodies import NotReadable
+from tuning_exporter.inbox.observations import Push, pushed, read_pushes
+from tuning_exporter.inbox.predictions import Batch, Sorted, read_batches
+from tuning_exporter.inbox.predictions import sort_out as sort_out_predictions
 from tuning_exporter.snapshot import SnapshotReader
 from tuning_exporter.studies import StudyIndex
 from tuning_exporter.text import text_of
@@ -23,6 +27,7 @@ from tuning_kube.client import Cluster
 from tuning_kube.errors import ClusterError, NotFound
 from tuning_store.exceptions import StoreError
 from tuning_store.features import read_references
+from tuning_store.predictions import TooManyPredictions, keep_predictions
 from tuning_store.production import note_alerts
 from tuning_store.pushed import Pushed, keep_pushed
 from tuning_study.production.features import Reference
@@ -34,16 +39,17 @@ _MOST_TOLD = 100  # sentences in an answer
 
 
 def build_app(
-    cluster: Cluster, snapshots: SnapshotReader, studies: StudyIndex, store: Engine, token: Callable[[], str]
+    cluster: Cluster, snapshots: SnapshotReader, studies: StudyIndex, store: Engine, authentication: Authentication
 ) -> web.Application:
-    """`store` is the administrator's; `token` is asked at each call for what the caller must give."""
+    """`store` is the administrator's."""
     app = web.Application(client_max_size=_MAX_BODY)
     api = _Api(cluster, snapshots, studies, store)
     app.router.add_get("/metrics", api.metrics)
     app.router.add_get("/healthz", api.alive)
     app.router.add_get("/readyz", api.alive)
-    app.router.add_post("/alerts", with_token(token, api.alerts))
-    app.router.add_post("/observations", with_token(token, api.observations))
+    app.router.add_post("/alerts", authentication.guarded(api.alerts))
+    app.router.add_post("/observations", authentication.guarded(api.observations))
+    app.router.add_post("/predictions", authentication.guarded(api.predictions))
     return app
 
 
@@ -58,7 +64,7 @@ class _Api:
         body = exposition(await self._snapshots.current())
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    async def alerts(self, request: web.Request) -> web.Response:
+    async def alerts(self, request: web.Request, caller: Caller) -> web.Response:
         """2xx only when everything is stored; else Alertmanager delivers again."""
         try:
             webhook = Webhook.model_validate_json(await request.read())
@@ -66,6 +72,8 @@ class _Api:
             problems = [f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:5]]
             return _refusal(400, "not an Alertmanager webhook", problems)
         found = sort_out(webhook)
+        if others := caller.others_among({namespace for namespace, _ in found.alerts}):
+            return _not_theirs(others)
         try:
             uids = await self._studies.uids(found.alerts.keys())
             seen = sightings(found, uids, datetime.now(UTC))
@@ -89,12 +97,14 @@ class _Api:
         stored = sorted("/".join(study) for study in uids)
         return web.json_response({"stored": stored, "ignored": ignored[:_MOST_TOLD], "alerts": outcomes})
 
-    async def observations(self, request: web.Request) -> web.Response:
+    async def observations(self, request: web.Request, caller: Caller) -> web.Response:
         """Everything that a body tells is stored, or nothing of it."""
         try:
             pushes = read_pushes(await request.read())
-        except NotObservations as error:
+        except NotReadable as error:
             return _refusal(400, "not observations", error.problems)
+        if others := caller.others_among({push.namespace for push in pushes}):
+            return _not_theirs(others)
         try:
             found, problems = await self._read(pushes, datetime.now(UTC))
             if problems:
@@ -113,18 +123,56 @@ class _Api:
         found: list[Pushed] = []
         problems: list[str] = []
         for push in pushes:
-            place = f"{push.namespace}/{push.study}"
             try:
                 study = await self._cluster.read_study(push.namespace, push.study)
             except NotFound:
-                problems.append(f"{place}: there is no such study")
+                problems.append(f"{push.place}: there is no such study")
                 continue
             known: Mapping[str, Reference] = {}
             if push.features:
                 known = await asyncio.to_thread(read_references, self._store, study["metadata"]["uid"])
             told, wrong = pushed(push, study, await self._snapshots.owner(), known, now)
             found.append(told)
-            problems += [f"{place}: {problem}" for problem in wrong]
+            problems += [f"{push.place}: {problem}" for problem in wrong]
+        return found, problems
+
+    async def predictions(self, request: web.Request, caller: Caller) -> web.Response:
+        """Everything that a body tells is stored, or nothing of it; but for predictions that come too late to count."""
+        try:
+            batches = read_batches(await request.read())
+        except NotReadable as error:
+            return _refusal(400, "no predictions", error.problems)
+        if others := caller.others_among({batch.namespace for batch in batches}):
+            return _not_theirs(others)
+        try:
+            found, problems = await self._sorted(batches, datetime.now(UTC))
+            if problems:
+                metrics.received_predictions("Refused", len(problems))
+                return _refusal(422, "not stored", problems)
+            told = [each.told for each in found]
+            stored = await asyncio.to_thread(keep_predictions, self._store, told) if told else 0
+        except TooManyPredictions as error:
+            return _refusal(429, f"not stored: {error}", [])
+        except (ClusterError, StoreError) as error:
+            return _refusal(503, f"not stored: {error}", [])
+        sent = sum(len(each.predictions) + len(each.labels) for each in told)
+        outcomes = {"stored": stored, "known": sent - stored, "late": sum(each.late for each in found)}
+        for outcome, number in outcomes.items():
+            metrics.received_predictions(outcome.capitalize(), number)
+        return web.json_response(outcomes)
+
+    async def _sorted(self, batches: Sequence[Batch], now: datetime) -> tuple[list[Sorted], list[str]]:
+        """What is to be stored, and what is wrong. Raises ClusterError."""
+        found: list[Sorted] = []
+        problems: list[str] = []
+        for batch in batches:
+            try:
+                study = await self._cluster.read_study(batch.namespace, batch.study)
+            except NotFound:
+                problems.append(f"{batch.place}: there is no such study")
+                continue
+            found.append(sort_out_predictions(batch, study, await self._snapshots.owner(), now))
+            problems += [f"{batch.place}: {problem}" for problem in found[-1].problems]
         return found, problems
 
 
@@ -136,6 +184,11 @@ def exposition(snapshot: Snapshot) -> bytes:
         return generate_latest(metrics.REGISTRY) + text_of(families(snapshot))
     finally:
         gc.enable()
+
+
+def _not_theirs(namespaces: Collection[str]) -> web.Response:
+    problems = [f"{namespace}: the token speaks for another namespace" for namespace in namespaces]
+    return _refusal(403, "not stored", problems)
 
 
 def _refusal(status: int, error: str, problems: Sequence[str]) -> web.Response:

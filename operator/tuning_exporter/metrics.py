@@ -16,6 +16,9 @@ _alerts = Counter("tuning_alerts_received", "Alerts received, by what became of 
 _observations = Counter(
     "tuning_observations", "Observations received, by what became of them.", ["outcome"], registry=REGISTRY
 )
+_predictions = Counter(
+    "tuning_predictions", "Predictions and labels received, by what became of them.", ["outcome"], registry=REGISTRY
+)
 _operations = Histogram(
     "tuning_store_operation_duration_seconds", "The exporter's statements in the store.", registry=REGISTRY
 )
@@ -34,6 +37,10 @@ def received_alerts(numbers: Mapping[str, int]) -> None:
 
 def received_observations(outcome: str, number: int) -> None:
     _observations.labels(outcome).inc(number)
+
+
+def received_predictions(outcome: str, number: int) -> None:
+    _predictions.labels(outcome).inc(number)
 
 
 def dropped_series(number: int) -> None:

@@ -234,6 +234,20 @@ class Cluster:
         return {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
 
     @_translated
+    async def review_token(self, token: str, audience: str) -> str | None:
+        """The user whose token it is, if it is valid and made for that audience; else None."""
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenReview",
+            "spec": {"token": token, "audiences": [audience]},
+        }
+        # Not _write: nothing is changed by it.
+        status = (await self._request("POST", "/apis/authentication.k8s.io/v1/tokenreviews", body)).get("status") or {}
+        if not status.get("authenticated") or audience not in (status.get("audiences") or ()):
+            return None
+        return str(status["user"]["username"])
+
+    @_translated
     async def list_pods(self, namespace: str, selector: str) -> Sequence[Mapping[str, Any]]:
         """As they are now: no cache, as a worker whose pod is not among them is taken for dead."""
         path = f"/api/v1/namespaces/{namespace}/pods"

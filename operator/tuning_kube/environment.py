@@ -48,3 +48,14 @@ def token(file: Path) -> str:
     if not found:
         raise InvalidSettings(f"TUNING_TOKEN_FILE: {file} is empty; write a token of some 40 random characters")
     return found
+
+
+def namespace_tokens(folder: Path) -> dict[str, str]:
+    """The token of each namespace, as they stand now in the folder of the mounted Secret: a file for each namespace.
+    An empty file is no token."""
+    try:
+        files = [file for file in folder.iterdir() if not file.name.startswith(".")]  # the kubelet's own are `..data`
+        found = {file.name: file.read_text(errors="replace").strip() for file in files}
+    except OSError as error:
+        raise InvalidSettings(f"TUNING_NAMESPACE_TOKENS: the tokens cannot be read from {folder}: {error}") from error
+    return {namespace: token for namespace, token in found.items() if token}

@@ -24,6 +24,7 @@ from tuning_kube.errors import ClusterError, InvalidSettings, NotFound, Unavaila
 from tuning_operator import handlers, lease, metrics
 from tuning_operator.keepers.history import HistoryKeeper
 from tuning_operator.keepers.logins import LoginKeeper
+from tuning_operator.keepers.predictions import PredictionsKeeper
 from tuning_operator.keepers.production import ProductionKeeper
 from tuning_operator.loops import Loops
 from tuning_operator.observe.evidence import EvidenceCache
@@ -108,7 +109,8 @@ async def _lead(settings: Settings, cluster: Cluster, loops: Loops) -> None:
     log.info("leading", identity=settings.identity)
     history, logins = HistoryKeeper(settings, cluster, provisioner, owner), LoginKeeper(settings, cluster, provisioner)
     production = ProductionKeeper(settings.prometheus_url, cluster, stores, evidence, loops.wake)
-    await asyncio.gather(history.run(), logins.run(), production.run())
+    predictions = PredictionsKeeper(stores, evidence)
+    await asyncio.gather(history.run(), logins.run(), production.run(), predictions.run())
 
 
 async def _follow(loops: Loops) -> None:

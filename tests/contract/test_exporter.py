@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 
 from tuning_client.cluster.observing import post
 from tuning_exporter.app import build_app
+from tuning_exporter.authentication import Authentication, Tokens
 from tuning_exporter.snapshot import SnapshotReader
 from tuning_exporter.studies import StudyIndex
 from tuning_kube.errors import NotFound, Unavailable
@@ -29,11 +30,15 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 WATCHES = {"production": {"metrics": [{"name": "accuracy", "source": {"push": {}}}], "drift": {}}}
 
 
+AUTHENTICATION = Authentication(Tokens(lambda: "secret", lambda: {"team": "teams", "another": "anothers"}))
+
+
 class Api:
     """An API server that holds studies of one namespace."""
 
     def __init__(self, *names: str) -> None:
         self.names = list(names)
+        self.watches: Mapping[str, Any] = WATCHES
         self.away = False
         self.listings = 0
 
@@ -49,7 +54,7 @@ class Api:
     async def read_study(self, namespace: str, name: str) -> Mapping[str, Any]:
         if name not in self.names:
             raise NotFound(f"no {name}", 404)
-        return {"metadata": {"uid": f"uid of {name}"}, "spec": WATCHES}
+        return {"metadata": {"uid": f"uid of {name}"}, "spec": self.watches}
 
 
 class Exporter:
@@ -61,9 +66,9 @@ class Exporter:
     def url(self, path: str) -> str:
         return str(self._client.make_url(path))
 
-    async def post(self, path: str, document: Any) -> tuple[int, Any]:
+    async def post(self, path: str, document: Any, token: str = "secret") -> tuple[int, Any]:
         body = io.BytesIO(json.dumps(document).encode())
-        response = await self._client.post(path, data=body, headers={"Authorization": "Bearer secret"})
+        response = await self._client.post(path, data=body, headers={"Authorization": f"Bearer {token}"})
         return response.status, await response.json()
 
     async def deliver(self, *alerts: Alert, **more: Any) -> tuple[int, Any]:
@@ -71,6 +76,12 @@ class Exporter:
 
     def evidence(self, study: str = "digits") -> Evidence:
         return read_evidence(self._engine, f"uid of {study}", observed_since=LONG_AGO)
+
+    def predictions(self) -> list[tuple[str, Any, Any]]:
+        """Each with its value and its label."""
+        with self._engine.connect() as connection:
+            chosen = text("SELECT id, value, label FROM tuning_admin.predictions ORDER BY id")
+            return [tuple(row) for row in connection.execute(chosen)]
 
     def features(self) -> KnownFeatures:
         return read_features(self._engine, "uid of digits")
@@ -92,7 +103,7 @@ def tables(postgres_url: str) -> None:
 @pytest.fixture
 async def exporter(api: Any, postgres_url: str) -> AsyncIterator[Exporter]:
     snapshots, engine = SnapshotReader(api, postgres_url, ()), create_engine(driver_url(postgres_url))
-    app = build_app(api, snapshots, StudyIndex(api, ()), engine, lambda: "secret")
+    app = build_app(api, snapshots, StudyIndex(api, ()), engine, AUTHENTICATION)
     async with TestClient(TestServer(app)) as client:
         yield Exporter(client, engine)
     engine.dispose()
@@ -215,3 +226,82 @@ class TestFeatures:
         assert code == 422
         assert "features.age: there is nothing to compare it with" in told["problems"][0]
         assert exporter.evidence().observations == {}
+
+
+JUDGED_BY_PREDICTIONS: Mapping[str, Any] = {
+    "production": {"metrics": [{"name": "accuracy", "source": {"predictions": {"score": "Accuracy", "delay": "2h"}}}]}
+}
+
+
+@pytest.mark.usefixtures("tables")
+class TestPredictions:
+    @pytest.fixture(autouse=True)
+    def _watches(self, api: Api) -> None:
+        api.watches = JUDGED_BY_PREDICTIONS
+
+    async def test_they_are_stored_and_told_twice_they_are_known(self, exporter: Exporter) -> None:
+        told = [{"id": "a", "value": "cat"}, {"id": "b", "value": "dog"}]
+        body = {"namespace": "team", "study": "digits", "predictions": told, "labels": told[:1]}
+        assert await exporter.post("/predictions", body) == (200, {"stored": 3, "known": 0, "late": 0})
+        assert await exporter.post("/predictions", body) == (200, {"stored": 0, "known": 3, "late": 0})
+        assert exporter.predictions() == [("a", "cat", "cat"), ("b", "dog", None)]
+
+    async def test_one_whose_window_is_closed_is_told_as_late(self, exporter: Exporter) -> None:
+        told = [{"id": "a", "value": 1, "time": "2026-01-01T00:00:00Z"}, {"id": "b", "value": 1}]
+        body = {"namespace": "team", "study": "digits", "predictions": told}
+        assert await exporter.post("/predictions", body) == (200, {"stored": 1, "known": 0, "late": 1})
+        assert exporter.predictions() == [("b", 1, None)]
+
+    async def test_of_a_body_with_a_mistake_nothing_is_stored(self, exporter: Exporter) -> None:
+        right = {"namespace": "team", "study": "digits", "predictions": [{"id": "a", "value": 1}]}
+        code, told = await exporter.post("/predictions", [right, right | {"study": "gone"}])
+        assert (code, told["problems"]) == (422, ["team/gone: there is no such study"])
+        code, told = await exporter.post("/predictions", right | {"predictions": [{"id": "a"}]})
+        assert (code, told["problems"]) == (400, ["0.predictions.0.value: Field required"])
+        assert exporter.predictions() == []
+
+    async def test_a_study_that_keeps_as_many_as_it_may_is_told_to_send_fewer(
+        self, exporter: Exporter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tuning_store.predictions.MOST_KEPT", 1)
+        told = [{"id": "a", "value": 1}, {"id": "b", "value": 1}]
+        body = {"namespace": "team", "study": "digits", "predictions": told}
+        code, answer = await exporter.post("/predictions", body)
+        assert (code, answer["error"].partition(":")[0]) == (429, "not stored")
+        assert exporter.predictions() == []
+
+
+async def test_without_the_tables_predictions_are_to_be_sent_again(exporter: Exporter, api: Api) -> None:
+    api.watches = JUDGED_BY_PREDICTIONS
+    body = {"namespace": "team", "study": "digits", "labels": [{"id": "a", "value": 1}]}
+    assert (await exporter.post("/predictions", body))[0] == 503
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize(("token", "answer"), [("teams", 200), ("anothers", 403), ("forged", 401), ("", 401)])
+class TestTokens:
+    """What a token does not speak for stays as it is."""
+
+    async def test_alerts(self, exporter: Exporter, token: str, answer: int) -> None:
+        body = {"version": "4", "alerts": [alert()]}
+        assert (await exporter.post("/alerts", body, token))[0] == answer
+        assert bool(exporter.fires()) == (answer == 200)
+
+    async def test_observations(self, exporter: Exporter, token: str, answer: int) -> None:
+        body = {"namespace": "team", "study": "digits", "metrics": {"accuracy": 0.9}}
+        assert (await exporter.post("/observations", body, token))[0] == answer
+        assert bool(exporter.evidence().observations) == (answer == 200)
+
+    async def test_predictions(self, exporter: Exporter, api: Api, token: str, answer: int) -> None:
+        api.watches = JUDGED_BY_PREDICTIONS
+        body = {"namespace": "team", "study": "digits", "predictions": [{"id": "a", "value": 1}]}
+        assert (await exporter.post("/predictions", body, token))[0] == answer
+        assert bool(exporter.predictions()) == (answer == 200)
+
+
+@pytest.mark.usefixtures("tables")
+async def test_what_names_another_namespace_too_changes_nothing_at_all(exporter: Exporter) -> None:
+    theirs = dict(alert()) | {"labels": dict(alert()["labels"]) | {"namespace": "another"}}
+    code, told = await exporter.post("/alerts", {"version": "4", "alerts": [alert(), theirs]}, "teams")
+    assert (code, told["problems"]) == (403, ["another: the token speaks for another namespace"])
+    assert exporter.fires() == []

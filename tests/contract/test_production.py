@@ -8,12 +8,18 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from builders import make_manifest_spec
+from tuning_operator.keepers.production import ProductionKeeper
+from tuning_operator.observe.evidence import EvidenceCache
+from tuning_operator.observe.study import read_study
+from tuning_operator.stores import Stores
 from tuning_store.exceptions import StoreError
 from tuning_store.production import (
     AlertSighting,
     Reading,
     add_observations,
     changed,
+    drop_unread,
     forget,
     known_studies,
     last_readings,
@@ -21,6 +27,8 @@ from tuning_store.production import (
     prepare,
     read_evidence,
 )
+from tuning_store.schema.migrations import Migration, sql
+from tuning_store.tenants import registry
 from tuning_store.urls import driver_url
 from tuning_study.production.observation import Observation
 
@@ -129,6 +137,29 @@ def test_of_very_many_observations_the_first_and_the_newest_are_read(admin: Engi
     assert (len(found), found[0].time, found[-1].time) == (2060, BEGAN, BEGAN + timedelta(hours=2199))
 
 
+def stored(admin: Engine) -> int:
+    with admin.connect() as connection:
+        number: int = connection.execute(text("SELECT count(*) FROM tuning_admin.observations")).scalar_one()
+        return number
+
+
+@pytest.mark.parametrize("since", [LONG_AGO, BEGAN + timedelta(hours=70)])
+def test_observations_that_nobody_reads_are_dropped(admin: Engine, since: datetime) -> None:
+    add_observations(admin, "cluster", [reading(number) for number in range(2200)])
+    add_observations(admin, "cluster", [reading(number, samples=0, counter=1.0, metric="f1") for number in range(2200)])
+    add_observations(admin, "cluster", [reading(number, study="uid-2") for number in range(2100)])
+    before = read_evidence(admin, "uid-1", observed_since=since), last_readings(admin, ["uid-1"])
+    drop_unread(admin, {"uid-1": since})
+    assert (read_evidence(admin, "uid-1", observed_since=since), last_readings(admin, ["uid-1"])) == before
+    assert stored(admin) == 2060 + 2000 + 2100
+
+
+def test_few_observations_are_all_kept_whenever_they_count_from(admin: Engine) -> None:
+    add_observations(admin, "cluster", [reading(number) for number in range(2000)])
+    drop_unread(admin, {"uid-1": BEGAN + timedelta(hours=1999)})
+    assert stored(admin) == 2000
+
+
 def test_the_newest_reading_tells_what_the_counter_was(admin: Engine) -> None:
     add_observations(admin, "cluster", [reading(1, counter=100.0), reading(2, samples=0, counter=300.0)])
     assert last_readings(admin, ["uid-1", "uid-9"])["uid-1", "accuracy"].counter == 300.0
@@ -154,3 +185,36 @@ def test_without_the_tables_the_store_is_not_ready(postgres_url: str) -> None:
     with pytest.raises(StoreError):
         note_alerts(engine, "cluster", [sighting()])
     engine.dispose()
+
+
+@pytest.mark.usefixtures("admin")
+def test_a_migration_whose_number_was_missing_is_carried_out_when_it_comes(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = Migration(99, "late", lambda _: [sql("CREATE TABLE tuning_admin.late ()")])
+    newer = Migration(100, "newer", lambda _: [sql("CREATE TABLE tuning_admin.newer ()")])
+    for known in ([*registry.MIGRATIONS, newer], [*registry.MIGRATIONS, late, newer]):
+        monkeypatch.setattr(registry, "MIGRATIONS", known)
+        prepare(postgres_url)
+        prepare(postgres_url)
+    engine = create_engine(driver_url(postgres_url))
+    with engine.connect() as connection:
+        made = connection.execute(text("SELECT to_regclass('tuning_admin.newer'), to_regclass('tuning_admin.late')"))
+        assert None not in made.one()
+    engine.dispose()
+
+
+async def test_the_keeper_drops_what_nobody_reads_of_the_studies_that_it_looks_at(
+    admin: Engine, postgres_url: str
+) -> None:
+    stores = Stores(postgres_url, "cluster")
+    evidence = EvidenceCache(stores)
+    keeper = ProductionKeeper(None, None, stores, evidence, lambda _: None)  # type: ignore[arg-type]
+    manifest = {"name": "digits", "namespace": "team", "uid": "uid-1", "generation": 1, "resourceVersion": "1"}
+    add_observations(admin, "cluster", [reading(number) for number in range(2100)])
+    await keeper.tidy()
+    assert stored(admin) == 2100
+    await keeper.tell_news()
+    await evidence.production(read_study({"metadata": manifest, "spec": make_manifest_spec()}), BEGAN)
+    await keeper.tidy()
+    assert stored(admin) == 2060

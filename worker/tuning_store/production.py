@@ -43,10 +43,11 @@ _NOTE_ALERTS = """
 """
 _ADD = """
     INSERT INTO tuning_admin.observations
-      (owner, study, namespace, metric, time, value, samples, counter, received_at)
-    SELECT %(owner)s, study, namespace, metric, time, value, samples, counter, clock_timestamp()
+      (owner, study, namespace, metric, time, value, samples, coverage, counter, received_at)
+    SELECT %(owner)s, study, namespace, metric, time, value, samples, coverage, counter, clock_timestamp()
     FROM jsonb_to_recordset(%(observations)s::jsonb) AS seen
-      (study text, namespace text, metric text, time timestamptz, value float8, samples bigint, counter float8)
+      (study text, namespace text, metric text, time timestamptz, value float8, samples bigint, coverage float8,
+       counter float8)
     ORDER BY study, metric, time
     ON CONFLICT DO NOTHING
 """
@@ -55,12 +56,31 @@ _ALERTS = """
     WHERE study = %(study)s AND resolved_at IS NULL ORDER BY starts_at, key
 """
 _OBSERVATIONS = """
-    SELECT metric, time, value, samples FROM (
+    SELECT metric, time, value, samples, coverage FROM (
       SELECT *, row_number() OVER (PARTITION BY metric ORDER BY time) AS first,
              row_number() OVER (PARTITION BY metric ORDER BY time DESC) AS last
       FROM tuning_admin.observations
       WHERE study = %(study)s AND time > %(since)s AND samples IS DISTINCT FROM 0
     ) AS numbered WHERE first <= %(first)s OR last <= %(most)s ORDER BY metric, time
+"""
+# As _OBSERVATIONS numbers them: what no sample is behind is never judged, and only the newest of it is of use. Metrics
+# with few observations are left alone, so that most are not numbered at all.
+_DROP_UNREAD = """
+    WITH judged AS (
+      SELECT study, since FROM jsonb_to_recordset(%(judged)s::jsonb) AS given (study text, since timestamptz)
+    ), many AS (
+      SELECT study, metric, since FROM tuning_admin.observations JOIN judged USING (study)
+      GROUP BY study, metric, since HAVING count(*) > %(first)s + %(most)s
+    ), numbered AS (
+      SELECT study, metric, time, time > since AND samples IS DISTINCT FROM 0 AS judged,
+             row_number() OVER (PARTITION BY study, metric, samples IS DISTINCT FROM 0, time > since ORDER BY time)
+               AS first,
+             row_number() OVER (PARTITION BY study, metric, samples IS DISTINCT FROM 0 ORDER BY time DESC) AS last
+      FROM tuning_admin.observations JOIN many USING (study, metric)
+    )
+    DELETE FROM tuning_admin.observations AS known USING numbered
+    WHERE (known.study, known.metric, known.time) = (numbered.study, numbered.metric, numbered.time)
+      AND last > %(most)s AND NOT (judged AND first <= %(first)s)
 """
 _LAST_READINGS = """
     SELECT DISTINCT ON (study, metric) study, namespace, metric, time, value, counter FROM tuning_admin.observations
@@ -81,12 +101,14 @@ _KNOWN = """
     SELECT study, namespace FROM tuning_admin.alerts WHERE owner = %(owner)s
     UNION SELECT study, namespace FROM tuning_admin.observations WHERE owner = %(owner)s
     UNION SELECT study, namespace FROM tuning_admin.feature_references WHERE owner = %(owner)s
+    UNION SELECT study, namespace FROM tuning_admin.predictions WHERE owner = %(owner)s
 """
 _FORGET = (
     "DELETE FROM tuning_admin.alerts WHERE study = ANY (%(gone)s)",
     "DELETE FROM tuning_admin.observations WHERE study = ANY (%(gone)s)",
     "DELETE FROM tuning_admin.feature_counts WHERE study = ANY (%(gone)s)",
     "DELETE FROM tuning_admin.feature_references WHERE study = ANY (%(gone)s)",
+    "DELETE FROM tuning_admin.predictions WHERE study = ANY (%(gone)s)",
     # Only the last window is judged.
     "DELETE FROM tuning_admin.feature_counts WHERE received_at < now() - interval '31 days'",
 )
@@ -177,6 +199,7 @@ def insert_observations(connection: Connection, owner: str, readings: Sequence[R
             "time": reading.observation.time.isoformat(),
             "value": reading.observation.value,
             "samples": reading.observation.samples,
+            "coverage": reading.observation.coverage,
             "counter": reading.counter,
         }
         for reading in readings
@@ -193,8 +216,17 @@ def read_evidence(engine: Engine, study: str, *, observed_since: datetime) -> Ev
         rows = connection.exec_driver_sql(_OBSERVATIONS, given).all()
     observations: dict[str, list[Observation]] = {}
     for row in rows:
-        observations.setdefault(row.metric, []).append(Observation(row.time, row.value, row.samples))
+        observations.setdefault(row.metric, []).append(Observation(row.time, row.value, row.samples, row.coverage))
     return Evidence([KnownAlert(**row._mapping) for row in alerts], observations)
+
+
+def drop_unread(engine: Engine, judged_since: Mapping[str, datetime]) -> None:
+    """Drop the observations of these studies, by uid, that read_evidence leaves out: neither among the first since that
+    moment nor among the newest. Raises StoreError."""
+    judged = [{"study": study, "since": since.isoformat()} for study, since in judged_since.items()]
+    with told_tables(engine) as connection:
+        given = {"judged": json.dumps(judged), "first": _FIRST, "most": _LAST}
+        connection.exec_driver_sql(_DROP_UNREAD, given)
 
 
 def last_readings(engine: Engine, studies: Collection[str]) -> Mapping[tuple[str, str], Reading]:

@@ -224,6 +224,26 @@ true
 {{ .Values.exporter.token.existingSecret | default (printf "%s-exporter-token" (include "tuning.fullname" .)) }}
 {{- end -}}
 
+{{/* What the exporter serves; its port is named so, too. */}}
+{{- define "tuning.exporterScheme" -}}
+{{ .Values.exporter.tls.existingSecret | empty | ternary "http" "https" }}
+{{- end -}}
+
+{{- define "tuning.exporterUrl" -}}
+{{ include "tuning.exporterScheme" . }}://{{ include "tuning.fullname" . }}-exporter.{{ include "tuning.namespace" . }}.svc:8080
+{{- end -}}
+
+{{/* How Prometheus and Alertmanager know the exporter's certificate, by a Secret of their object's own namespace. */}}
+{{- define "tuning.exporterTlsConfig" -}}
+serverName: {{ include "tuning.fullname" . }}-exporter.{{ include "tuning.namespace" . }}.svc
+{{- with .Values.exporter.tls }}
+{{- if .caKey }}
+ca:
+  secret: {name: {{ .existingSecret }}, key: {{ .caKey }}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "tuning.dashboardTokenSecret" -}}
 {{ .Values.dashboard.token.existingSecret | default (printf "%s-dashboard-token" (include "tuning.fullname" .)) }}
 {{- end -}}

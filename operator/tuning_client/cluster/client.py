@@ -239,6 +239,12 @@ class Cluster:
             secret = self.core_api.read_namespaced_secret(name, self.namespace, _request_timeout=_TIMEOUT)
         return {key: base64.b64decode(value).decode() for key, value in (secret.data or {}).items()}
 
+    def serves_tls(self, service: str) -> bool:
+        """Whether the Service's port says that it speaks HTTPS."""
+        with _explained(f"read Service {service} in namespace {self.namespace}", f"Service {service}"):
+            found = self.core_api.read_namespaced_service(service, self.namespace, _request_timeout=_TIMEOUT)
+        return any(port.app_protocol == "https" for port in found.spec.ports or ())
+
     def secrets_named(self, name: str, *, everywhere: bool) -> list[tuple[str, dict[str, str]]]:
         """Namespace and annotations of the Secret of that name, here or in every namespace that has one."""
         chosen = {"field_selector": f"metadata.name={name}", "_request_timeout": _TIMEOUT}

@@ -1,21 +1,19 @@
 """Observations that programs push (POST /observations), checked against the study that they are about. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from tuning_exporter.inbox import bodies
+from tuning_exporter.inbox.bodies import AboutStudy
 from tuning_store.features import Place
 from tuning_store.production import Reading
 from tuning_store.pushed import Pushed
 from tuning_study.production.features import Reference, counts_of, reference_of
 from tuning_study.production.observation import Observation
 
-MAX_PUSHES = 1000
-_MOST_PROBLEMS = 5
-_AHEAD = timedelta(minutes=5)  # by which a sender's clock may be
 _OLDEST = timedelta(days=30)
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 FeatureValue = float | bool | str | None
@@ -46,8 +44,7 @@ class Measured(BaseModel):
         return self
 
     def observation(self, now: datetime) -> Observation:
-        at = self.time or now
-        at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+        at = bodies.aware(self.time or now)
         if self.good is not None and self.total is not None:
             return Observation(at, self.good / self.total, self.total)
         assert self.value is not None
@@ -60,12 +57,9 @@ Features = Annotated[
 ]
 
 
-class Push(BaseModel):
+class Push(AboutStudy):
     """What is told of one study."""
 
-    model_config = ConfigDict(extra="forbid")
-    namespace: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
-    study: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
     metrics: Annotated[dict[str, Measured], Field(max_length=8)] = Field(default_factory=dict)
     features: Features = Field(default_factory=dict)
     """Values of each feature, as the model was given them."""
@@ -82,31 +76,12 @@ class Push(BaseModel):
         return {name: measured.observation(now) for name, measured in self.metrics.items()}
 
 
-_PUSHES = TypeAdapter(Annotated[list[Push], Field(max_length=MAX_PUSHES)])
-
-
-class NotObservations(ValueError):
-    """A body that cannot be read as observations."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(problems))
+_PUSHES = TypeAdapter(Annotated[list[Push], Field(max_length=bodies.MAX_STUDIES)])
 
 
 def read_pushes(body: bytes) -> Sequence[Push]:
-    """Of one study, or a list for several. Raises NotObservations."""
-    try:
-        document = from_json(body)
-        return _PUSHES.validate_python(document if isinstance(document, list) else [document])
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)[:_MOST_PROBLEMS]
-        raise NotObservations([_told(problem) for problem in problems]) from error
-    except ValueError as error:
-        raise NotObservations([f"no JSON: {error}"]) from error
-
-
-def _told(problem: Mapping[str, Any]) -> str:
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"
+    """Of one study, or a list for several. Raises NotReadable."""
+    return bodies.read(_PUSHES, body)
 
 
 def pushed(
@@ -129,7 +104,7 @@ def wrong_times(observations: Mapping[str, Observation], now: datetime) -> list[
         f"{name}: {observed.time.isoformat()} is {'yet to come' if observed.time > now else 'more than 30 days ago'};"
         " write when it was measured, such as 2026-11-26T12:00:00Z, or leave `time` out"
         for name, observed in observations.items()
-        if not -_AHEAD <= now - observed.time <= _OLDEST
+        if bodies.is_yet_to_come(observed.time, now) or now - observed.time > _OLDEST
     ]
 
 
@@ -140,12 +115,16 @@ def unwatched(study: Mapping[str, Any], observations: Mapping[str, Observation])
     pushed = [name for name, source in sources.items() if "push" in source]
     known = f"it watches {', '.join(pushed)}" if pushed else "it watches none"
     return [
-        f"{name}: Prometheus is asked for it; its `source` would have to be `push: {{}}`"
+        f"{name}: {_otherwise(sources[name])}; its `source` would have to be `push: {{}}`"
         if name in sources
         else f"{name}: production.metrics of the study has no such metric with `source: {{push: {{}}}}`; {known}"
         for name in observations
         if name not in pushed
     ]
+
+
+def _otherwise(source: Mapping[str, Any]) -> str:
+    return "Prometheus is asked for it" if "prometheus" in source else "it is computed of what /predictions is sent"
 
 
 def unwatched_features(study: Mapping[str, Any], push: Push, known: Collection[str]) -> list[str]:

@@ -27,6 +27,7 @@ _BETWEEN_LOOKS = 1.0  # seconds
 _OVERLAP = timedelta(seconds=10)  # what was told at a moment may be committed so much later
 _ASKED_AGAIN_AFTER = timedelta(seconds=30)  # a query that gave no observation; within a shorter window sooner
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
+_BETWEEN_TIDYINGS = 3600.0  # seconds
 _SECRET_HOLDS = 30.0  # seconds for which a Secret is not read again
 Key = tuple[str, str]  # uid of the study, and metric
 
@@ -45,6 +46,7 @@ class ProductionKeeper:
         self._url, self._cluster, self._stores = prometheus_url, cluster, stores
         self._evidence, self._wake = evidence, wake
         self._seen = _LONG_AGO
+        self._tidied_at = time.monotonic()
         self._last: dict[Key, Reading | None] = {}
         self._due: dict[Key, datetime] = {}
         self._asking: dict[Key, asyncio.Task[None]] = {}
@@ -56,6 +58,8 @@ class ProductionKeeper:
             while True:
                 try:
                     await asyncio.gather(self.tell_news(), self._ask_what_is_due(prometheus))
+                    if time.monotonic() - self._tidied_at > _BETWEEN_TIDYINGS:
+                        await self.tidy()
                 except Exception as error:  # the next look may find it mended, and nobody else looks
                     log.error("production is not looked at", exc_info=error)
                 await asyncio.sleep(_BETWEEN_LOOKS)
@@ -74,8 +78,21 @@ class ProductionKeeper:
         if news := self._evidence.note(told):
             self._wake(news)
 
+    async def tidy(self) -> None:
+        """Drop observations that no judgement reads any more."""
+        self._tidied_at = time.monotonic()
+        since = self._evidence.judged_since()
+        try:
+            await self._stores.call(production.drop_unread, self._stores.admin_engine(), since)
+        except StoreError as error:
+            log.warning("old observations are not dropped", error=str(error))
+
     async def _ask_what_is_due(self, prometheus: Prometheus) -> None:
-        watched = {(each.uid, each.metric.name): each for each in self._evidence.watched()}
+        watched = {
+            (each.uid, each.metric.name): each
+            for each in self._evidence.watched()
+            if each.metric.source.prometheus is not None
+        }
         try:
             await self._read_last({key[0] for key in watched if key not in self._last})
         except StoreError:

@@ -1,6 +1,7 @@
 """What production has told of studies, kept between looks: most have told nothing, and cost no statement.
 
-The production keeper says of which studies something new was told; the observer asks at each look.
+The production keeper says of which studies something new was told; the observer asks at each look. Both keepers of
+production ask here what is to be observed.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,7 @@ _HOLDS = timedelta(hours=1)  # an alert that is repeated is no news, and yet goe
 
 @dataclass(frozen=True)
 class Watched:
-    """A metric of a study that Prometheus is to be asked for."""
+    """A metric of a study that the operator observes itself: by Prometheus, or by predictions."""
 
     namespace: str
     uid: str
@@ -50,7 +51,7 @@ class EvidenceCache:
         self._read: dict[str, _Told] = {}
         self._watched: dict[str, list[Watched]] = {}
         self.missing: dict[str, dict[str, str]] = {}
-        """By uid and metric, why the last query gave no observation."""
+        """By uid and metric, why the last attempt to observe it gave no observation."""
 
     def note(self, told: Mapping[str, datetime]) -> list[str]:
         """Of these studies something was told at these moments. Returns those of which it is news."""
@@ -62,6 +63,10 @@ class EvidenceCache:
     def watched(self) -> Iterable[Watched]:
         return [metric for metrics in self._watched.values() for metric in metrics]
 
+    def judged_since(self) -> Mapping[str, datetime]:
+        """By uid, of the studies of which something was read: the moment from which observations count."""
+        return {uid: told.key[1] for uid, told in self._read.items()}
+
     def forget(self, uid: str) -> None:
         """The study is gone."""
         for known in (self._told or {}, self._read, self._watched, self.missing):
@@ -72,7 +77,7 @@ class EvidenceCache:
         spec = study.spec
         if spec is None or self._told is None:
             return None
-        self._watched[study.uid] = _asked_of_prometheus(study, spec)
+        self._watched[study.uid] = _observed_here(study, spec)
         try:
             told = await self._told_of(study, spec, self._told.get(study.uid), now)
         except StoreError:
@@ -92,11 +97,11 @@ class EvidenceCache:
         return known
 
 
-def _asked_of_prometheus(study: Study, spec: TuningStudySpec) -> list[Watched]:
+def _observed_here(study: Study, spec: TuningStudySpec) -> list[Watched]:
     if spec.production is None:
         return []
     return [
         Watched(study.namespace, study.uid, metric, spec.production.prometheus)
         for metric in spec.production.metrics
-        if metric.source.prometheus is not None
+        if metric.source.push is None
     ]

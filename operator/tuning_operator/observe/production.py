@@ -151,7 +151,7 @@ def _told(
 ) -> ProductionStatus:
     """A metric that cannot be judged stays as it was: what vanishes has not recovered."""
     source = metric.source
-    late = source.window * _WINDOWS_MISSED + (source.prometheus.delay if source.prometheus else timedelta(0))
+    late = source.window * _WINDOWS_MISSED + source.delay
     stale = now - (last.time if last is not None else watched_since) > late
     since = before.degraded_since if before is not None else None
     if found.verdict == "Degraded":
@@ -160,6 +160,7 @@ def _told(
         since = None
     seen = f"since {last.time.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if last is not None else "yet"
     unseen = f"no observation {seen}" if stale else ""
+    covered = f"labels of {last.coverage:.0%} of its predictions" if last is not None and last.coverage else ""
     return ProductionStatus(
         name=metric.name,
         verdict=found.verdict,
@@ -170,5 +171,5 @@ def _told(
         evidence=round(found.statistic / found.threshold, 3),
         degraded_since=since,
         stale=stale,
-        message="; ".join(filter(None, (found.evidence, unseen, missing if last is None or stale else ""))),
+        message="; ".join(filter(None, (found.evidence, covered, unseen, missing if last is None or stale else ""))),
     )

@@ -55,6 +55,12 @@ VALUE_SETS: dict[str, tuple[str, ...]] = {
     "no exporter": ("exporter.enabled=false",),
     "one replica of each": ("operator.replicas=1", "exporter.replicas=1"),
     "no replica": ("operator.replicas=0",),
+    "exporter with TLS": (
+        'exporter.tls.existingSecret="tls"',
+        "serviceMonitor.enabled=true",
+        "alertmanagerConfig.enabled=true",
+    ),
+    "tokens of namespaces": ('exporter.token.namespacesSecret="tokens"', "exporter.tokenReview.enabled=true"),
     "own secrets": ('postgresql.existingSecret="db"', 'exporter.token.existingSecret="token"'),
     "external PostgreSQL": ('externalPostgresql={"existingSecret":"db","key":"uri"}',),
     "external PostgreSQL with its authority": ('externalPostgresql={"existingSecret":"db","caKey":"ca.crt"}',),

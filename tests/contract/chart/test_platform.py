@@ -141,6 +141,38 @@ def test_alerts_are_sent_to_the_exporter_with_its_token(render: Render, values: 
     assert secret == {"name": mounted, "key": "token"}
 
 
+def test_with_a_certificate_whoever_calls_the_exporter_uses_it(render: Render) -> None:
+    objects = render(
+        'exporter.tls.existingSecret="tls"', "serviceMonitor.enabled=true", "alertmanagerConfig.enabled=true"
+    )
+    (container,) = containers(named(objects, "Deployment", "tuning-exporter"))
+    (port,) = container["ports"]
+    assert {"name": "TUNING_TLS", "value": "/etc/tuning/tls"} in container["env"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert (container[probe]["httpGet"]["scheme"], container[probe]["httpGet"]["port"]) == ("HTTPS", port["name"])
+    (served,) = named(objects, "Service", "tuning-exporter")["spec"]["ports"]
+    assert (served["name"], served["appProtocol"], served["targetPort"]) == ("https", "https", port["name"])
+
+    known = {"serverName": "tuning-exporter.tuning.svc", "ca": {"secret": {"name": "tls", "key": "ca.crt"}}}
+    (monitor,) = of(objects, "ServiceMonitor")
+    operators, exporters = monitor["spec"]["endpoints"]
+    assert (operators["port"], "scheme" in operators) == ("http", False)
+    assert (exporters["port"], exporters["scheme"], exporters["tlsConfig"]) == ("https", "https", known)
+    (alerts,) = of(objects, "AlertmanagerConfig")
+    (webhook,) = alerts["spec"]["receivers"][0]["webhookConfigs"]
+    assert webhook["url"] == "https://tuning-exporter.tuning.svc:8080/alerts"
+    assert webhook["httpConfig"]["tlsConfig"] == known
+    (test,) = of(objects, "Pod")
+    assert "https://tuning-exporter.tuning.svc:8080/readyz" in containers(test)[0]["args"]
+
+
+def test_a_certificate_that_all_trust_needs_no_authority(render: Render) -> None:
+    (monitor,) = of(
+        render('exporter.tls={"existingSecret":"tls","caKey":""}', "serviceMonitor.enabled=true"), "ServiceMonitor"
+    )
+    assert monitor["spec"]["endpoints"][1]["tlsConfig"] == {"serverName": "tuning-exporter.tuning.svc"}
+
+
 def test_the_crd_stays_when_the_release_goes_and_carries_what_is_given(render: Render) -> None:
     (crd,) = of(render(), "CustomResourceDefinition")
     assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}

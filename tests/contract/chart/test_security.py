@@ -36,6 +36,31 @@ def test_the_exporter_touches_no_secret(render: Render) -> None:
     assert {account for account, _ in granted(render(), "secrets")} == {"tuning-operator"}
 
 
+def test_the_exporter_reviews_tokens_only_where_that_is_switched_on(render: Render) -> None:
+    assert granted(render('exporter.token.namespacesSecret="tokens"'), "tokenreviews") == set()
+    objects = render("exporter.tokenReview.enabled=true", 'watchNamespaces=["a"]')
+    assert granted(objects, "tokenreviews") == {("tuning-exporter", "*")}
+    assert named(objects, "ClusterRole", "tuning-exporter-reviews")["rules"] == [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
+    ]
+
+
+def test_the_exporter_is_told_whose_tokens_it_takes(render: Render) -> None:
+    def told(*values: str) -> dict[str, str]:
+        known = environment(named(render(*values), "Deployment", "tuning-exporter"))
+        return {name: known[name] for name in ("TUNING_NAMESPACE_TOKENS", "TUNING_TOKEN_AUDIENCE") if name in known}
+
+    assert told() == {}
+    assert told("exporter.tokenReview.enabled=true") == {"TUNING_TOKEN_AUDIENCE": "tuning-exporter"}
+    values = 'exporter.token.namespacesSecret="tokens"'
+    assert told(values) == {"TUNING_NAMESPACE_TOKENS": "/etc/tuning/namespaces"}
+    spec = pod(named(render(values), "Deployment", "tuning-exporter"))["spec"]
+    (mount,) = [one for one in spec["containers"][0]["volumeMounts"] if one["mountPath"] == "/etc/tuning/namespaces"]
+    (volume,) = [one for one in spec["volumes"] if one["name"] == mount["name"]]
+    assert volume["secret"]["secretName"] == "tokens"
+    assert "subPath" not in mount, "the kubelet would not bring a rotated token"
+
+
 def test_the_dashboard_may_learn_which_cluster_it_is_in_and_no_more(render: Render) -> None:
     objects = render("dashboard.enabled=true", 'watchNamespaces=["a"]')
     bound = [

@@ -32,6 +32,11 @@ def selecting(**selection: Any) -> Object:
     return make_study(metrics=[MAXIMIZE, MINIMIZE, {"name": "f1"}], selection=selection)
 
 
+def watching(source: Object, **metric: Any) -> Object:
+    """With the objective accuracy, of which more is better."""
+    return make_study(production={"metrics": [{"name": "accuracy", "source": source} | metric]})
+
+
 def every_option() -> Iterator[tuple[str, Object]]:
     """A strategy for each sampler and pruner with all of its options that can stand together."""
     some = {"int": 4, "float": 0.5, "bool": True, "qmcType": "halton", "minResource": 1, "maxResource": 9}
@@ -109,6 +114,12 @@ CSV = {
 TABLE: Object = {**SKLEARN["sklearn"], "dataset": CSV}
 TEXTS: Object = {"select": {"dtype": "category"}, "steps": [{"class": "sklearn.preprocessing.OneHotEncoder"}]}
 RIGHT: dict[str, Object] = {
+    "predictions with labels": watching({"predictions": {"score": "Accuracy", "window": "30m", "delay": "48h"}})[
+        "spec"
+    ],
+    "an error of predictions": watching(
+        {"predictions": {"score": "MeanAbsoluteError"}}, name="error", direction="Minimize"
+    )["spec"],
     **{
         f"a selection by {selection['policy']}": selecting(**selection)["spec"]
         for selection in (
@@ -207,6 +218,24 @@ RIGHT: dict[str, Object] = {
 }
 
 BOTH: dict[str, tuple[Object, str]] = {
+    "no source of observations": (watching({}), "a source is one of prometheus, push and predictions"),
+    "two sources of observations": (
+        watching({"push": {}, "predictions": {"score": "Accuracy"}}),
+        "write `prometheus: {query: …}`, `push: {}` or `predictions: {score: Accuracy}`",
+    ),
+    "predictions without a score": (watching({"predictions": {}}), "score"),
+    "predictions that are kept too long": (
+        watching({"predictions": {"score": "Accuracy", "window": "24h", "delay": "2137h"}}),
+        "predictions are kept for at most 90 days: write a shorter window or delay",
+    ),
+    "an error where more is better": (
+        watching({"predictions": {"score": "ErrorRate"}}),
+        "more Accuracy is better, and less of an error is",
+    ),
+    "accuracy where less is better": (
+        watching({"predictions": {"score": "Accuracy"}}, name="hits", direction="Minimize"),
+        "more Accuracy is better, and less of an error is",
+    ),
     "a selection of one objective": (
         make_study(selection={"policy": "Knee"}),
         "a selection chooses among several objectives, and there is one",

@@ -119,6 +119,14 @@ def test_reads(server: FakeServer) -> None:
 
 
 @pytest.mark.usefixtures("kubeconfig")
+@pytest.mark.parametrize(("protocol", "tls"), [("https", True), ("http", False), (None, False)])
+def test_a_service_says_whether_it_speaks_https(server: FakeServer, protocol: str | None, tls: bool) -> None:
+    body = {"spec": {"ports": [{"port": 8080, "appProtocol": protocol}]}}
+    server.answers["/api/v1/namespaces/team/services/tuning-exporter"] = (200, body)
+    assert client.connect(None, None).serves_tls("tuning-exporter") is tls
+
+
+@pytest.mark.usefixtures("kubeconfig")
 def test_a_change_is_a_merge_patch_of_what_changes(server: FakeServer) -> None:
     client.connect(None, None).change("digits", {"spec": {"suspend": True}})
     assert server.written == [(f"{STUDIES}/digits", "application/merge-patch+json", {"spec": {"suspend": True}})]

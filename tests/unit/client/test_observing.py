@@ -1,11 +1,14 @@
 """Where `tuning observe` sends what it is told, and what it says of a refusal."""
 
+import ssl
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
+from authority import Authority
 from tuning_client.cluster.observing import exporter_at, post
 from tuning_client.cluster.port_forward import Service
 from tuning_client.exceptions import ClusterError, TuningError, WrongUse
@@ -62,3 +65,25 @@ def test_a_refusal_is_told_in_the_exporters_words(refusing: str, kind: type[Tuni
 def test_nobody_who_answers() -> None:
     with pytest.raises(ClusterError, match="does not answer"):
         post("http://127.0.0.1:1/observations", "token", {})
+
+
+def test_an_exporter_with_a_certificate_is_reached_through_the_tunnel(tmp_path: Path) -> None:
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    taken: list[bytes] = []
+    for name, text in zip(("tls.crt", "tls.key"), Authority("any").issue("tuning-exporter.tuning.svc"), strict=True):
+        (tmp_path / name).write_text(text)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "tls.crt", tmp_path / "tls.key")
+    with HTTPServer(("127.0.0.1", 0), Taking) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        Thread(target=server.handle_request, daemon=True).start()
+        post(f"https://127.0.0.1:{server.server_port}/observations", "token", {"a": 1})
+    assert taken == [b'{"a": 1}']

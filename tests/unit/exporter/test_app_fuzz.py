@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuning_exporter.app import build_app
+from tuning_exporter.authentication import Authentication, Tokens
 from tuning_exporter.studies import StudyIndex
 from tuning_kube.errors import NotFound
 
@@ -29,10 +30,10 @@ alerts = st.fixed_dictionaries(
 )
 webhooks = st.fixed_dictionaries({"version": st.sampled_from(["4", "3", 4]), "alerts": st.lists(alerts, max_size=3)})
 pushes = st.fixed_dictionaries(
-    {"namespace": st.text(max_size=9) | st.just("team"), "study": st.just("digits"), "metrics": anything},
-    optional={"x": anything},
+    {"namespace": st.text(max_size=9) | st.just("team"), "study": st.just("digits")},
+    optional={"x": anything, "metrics": anything, "predictions": anything, "labels": anything},
 )
-paths = pytest.mark.parametrize("path", ["/alerts", "/observations"])
+paths = pytest.mark.parametrize("path", ["/alerts", "/observations", "/predictions"])
 
 
 def firing(**labels: str) -> bytes:
@@ -52,7 +53,7 @@ class NoStudies:
 
 async def post(path: str, bodies: list[bytes], token: str) -> list[int]:
     cluster: Any = NoStudies()
-    app = build_app(cluster, None, StudyIndex(cluster, ()), None, lambda: TOKEN)  # type: ignore[arg-type]
+    app = build_app(cluster, None, StudyIndex(cluster, ()), None, Authentication(Tokens(lambda: TOKEN)))  # type: ignore[arg-type]
     async with TestClient(TestServer(app)) as client:
         headers = {"Authorization": f"Bearer {token}"}
         return [(await client.post(path, data=io.BytesIO(body), headers=headers)).status for body in bodies]

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from builders import NOW
-from tuning_exporter.inbox.observations import NotObservations, read_pushes, unwatched, unwatched_features, wrong_times
+from tuning_exporter.inbox.bodies import NotReadable
+from tuning_exporter.inbox.observations import read_pushes, unwatched, unwatched_features, wrong_times
 from tuning_study.production.observation import Observation
 
 
@@ -59,7 +60,7 @@ WRONG: list[tuple[bytes, str]] = [
 
 @pytest.mark.parametrize(("body", "sentence"), WRONG)
 def test_what_is_said_of_the_rest(body: bytes, sentence: str) -> None:
-    with pytest.raises(NotObservations) as refused:
+    with pytest.raises(NotReadable) as refused:
         read_pushes(body)
     assert sentence in "; ".join(refused.value.problems)
 

@@ -16,7 +16,7 @@ from tuning_store.sql import tables
 from tuning_store.tenants import migrations
 from tuning_store.urls import driver_url, engine_arguments
 
-_NOT_MADE = {"42P01", "3F000"}  # undefined table, undefined schema
+_NOT_MADE = {"42P01", "3F000", "42703"}  # undefined table, schema, column
 
 # The administrator's own: which schema is whose, and what is kept of whom. Tenants may neither read nor lock it.
 registry = Table(
@@ -103,7 +103,7 @@ def told_tables(engine: Engine) -> Iterator[Connection]:
 
 def _make_registry(engine: Engine) -> None:
     """Without a lock, as the table that is the lock may not be there yet: these migrations may be raced."""
-    if len(applied_to(engine, _applied)) < len(MIGRATIONS):
+    if not applied_to(engine, _applied) >= {migration.number for migration in MIGRATIONS}:
         migrate(engine, MIGRATIONS, _applied, raced=True)
 
 

@@ -1,5 +1,6 @@
 """`spec.production`: what is known of the tuned model in production, and when it counts as degraded or drifted."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from tuning_study.api.duration import Duration, SomeTime
 from tuning_study.api.field_types import Direction, MetricName, Number, ObjectName, Text, keyed
 from tuning_study.api.rules import Model, Rule
 
+_MOST_DAYS = 90
 FalseAlarms = Annotated[float, Field(ge=0.0001, le=1, allow_inf_nan=False)]
 
 
@@ -45,26 +47,71 @@ class PushSource(Model):
     )
 
 
+Score = Literal["Accuracy", "ErrorRate", "MeanAbsoluteError", "RootMeanSquaredError"]
+BETTER: Mapping[Score, Direction] = {
+    "Accuracy": "Maximize",
+    "ErrorRate": "Minimize",
+    "MeanAbsoluteError": "Minimize",
+    "RootMeanSquaredError": "Minimize",
+}
+
+
+class PredictionsSource(Model):
+    """Predictions, and later their labels, that are sent to the exporter: `POST /predictions`. Each window of them is
+    one observation."""
+
+    score: Score = Field(
+        description="What is computed of the predictions with a label. Accuracy and ErrorRate: the share of those that "
+        "are, or are not, equal to their label. MeanAbsoluteError and RootMeanSquaredError: of numbers."
+    )
+    window: SomeTime = Field(
+        timedelta(hours=1),
+        description="Length of a window of predictions, by their times. Windows begin at multiples of it since 1970. "
+        "Default: 1h.",
+    )
+    delay: Duration = Field(
+        timedelta(0),
+        description="How long labels are waited for after the end of a window. Later ones do not count. Default: 0s.",
+    )
+
+    rules = (
+        Rule(
+            "!has(self.window) || !has(self.delay)"
+            f" || duration(self.window) + duration(self.delay) <= duration('{_MOST_DAYS * 24}h')",
+            f"predictions are kept for at most {_MOST_DAYS} days: write a shorter window or delay",
+            lambda s: s.window + s.delay <= timedelta(days=_MOST_DAYS),
+        ),
+    )
+
+
 class Source(Model):
     """Where observations come from: exactly one of the fields."""
 
     prometheus: PrometheusSource | None = None
     push: PushSource | None = None
+    predictions: PredictionsSource | None = None
 
     rules = (
         Rule(
-            "has(self.prometheus) != has(self.push)",
-            "a source is either prometheus or push: write `prometheus: {query: …}` or `push: {}`",
-            lambda s: (s.prometheus is None) != (s.push is None),
+            "[has(self.prometheus), has(self.push), has(self.predictions)].filter(given, given).size() == 1",
+            "a source is one of prometheus, push and predictions: write `prometheus: {query: …}`, `push: {}` or"
+            " `predictions: {score: Accuracy}`",
+            lambda s: sum(v is not None for v in (s.prometheus, s.push, s.predictions)) == 1,
         ),
     )
 
     @property
     def window(self) -> timedelta:
         """From one observation to the next."""
-        chosen = self.prometheus or self.push
+        chosen = self.prometheus or self.push or self.predictions
         assert chosen is not None
         return chosen.window
+
+    @property
+    def delay(self) -> timedelta:
+        """After a window, until it can be observed."""
+        chosen = self.prometheus or self.predictions
+        return chosen.delay if chosen is not None else timedelta(0)
 
 
 class Baseline(Model):

@@ -13,7 +13,7 @@ from tuning_study.api.field_types import Direction, keyed
 from tuning_study.api.metrics import Constraint, Metric
 from tuning_study.api.objective import Objective, variable
 from tuning_study.api.parameters import Parameter
-from tuning_study.api.production import Production, ProductionMetric
+from tuning_study.api.production import BETTER, Production, ProductionMetric
 from tuning_study.api.promotion import Promotion
 from tuning_study.api.resource import NAME_LENGTH, STUDY_NAME_ADVICE, STUDY_NAME_PATTERN
 from tuning_study.api.retune import Retune
@@ -63,6 +63,17 @@ def _without_direction(spec: "TuningStudySpec") -> list[int]:
     known = {metric.name for metric in spec.objectives}
     watched = spec.production.metrics if spec.production is not None else []
     return [index for index, metric in enumerate(watched) if metric.direction is None and metric.name not in known]
+
+
+def _scored_the_other_way(spec: "TuningStudySpec") -> list[int]:
+    watched = spec.production.metrics if spec.production is not None else []
+    directions = {metric.name: metric.direction for metric in spec.objectives}
+    return [
+        index
+        for index, metric in enumerate(watched)
+        if metric.source.predictions is not None
+        and (metric.direction or directions.get(metric.name)) not in (None, BETTER[metric.source.predictions.score])
+    ]
 
 
 def _verified_by_nothing(spec: "TuningStudySpec") -> list[int]:
@@ -298,6 +309,18 @@ class TuningStudySpec(Model):
             lambda s: not _without_direction(s),
             field="production.metrics",
             at=lambda s: f"[{_without_direction(s)[0]}]",
+        ),
+        Rule(
+            "!has(self.production) || !has(self.production.metrics) || self.production.metrics.all(p,"
+            " !has(p.source.predictions) || (has(p.direction) ? p.direction :"
+            " self.metrics.exists(m, m.name == p.name && has(m.direction))"
+            " ? self.metrics.filter(m, m.name == p.name)[0].direction : 'None')"
+            " in ['None', p.source.predictions.score == 'Accuracy' ? 'Maximize' : 'Minimize'])",
+            "more Accuracy is better, and less of an error is: correct the score or the direction, or watch it under a"
+            " name of its own",
+            lambda s: not _scored_the_other_way(s),
+            field="production.metrics",
+            at=lambda s: f"[{_scored_the_other_way(s)[0]}]",
         ),
         Rule(
             "!has(self.production) || !has(self.production.metrics) || self.production.metrics.all(p,"

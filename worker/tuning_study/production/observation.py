@@ -14,3 +14,5 @@ class Observation:
     """Finite."""
     samples: int | None = None
     """Behind the value, such as labelled predictions; None where their number is unknown."""
+    coverage: float | None = None
+    """The share of the window's predictions that a label came for; None where only labelled ones are known."""
