@@ -156,13 +156,15 @@ class ControlPlane:
         file = f"{namespace}.{name}.{secrets.token_hex(2)}.kubeconfig"
         return self._write_kubeconfig(self.folder / file, f"{namespace}:{name}", token, namespace, server)
 
-    def request(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def request(
+        self, method: str, path: str, body: object = None, *, content_type: str = "application/json"
+    ) -> dict[str, Any]:
         """One call as cluster admin, for what must not depend on a client library."""
         request = urllib.request.Request(
             self.url + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {self.token}", "Content-Type": content_type},
         )
         context = ssl.create_default_context(cafile=str(self.ca))
         with urllib.request.urlopen(request, timeout=30, context=context) as answer:

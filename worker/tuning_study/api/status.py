@@ -321,7 +321,7 @@ class RolledBack(Model):
     """Parameters that were taken out of production."""
 
     parameters: Short = Field(description="Name of their ConfigMap.")
-    reason: Short = Field("", description="Why they were.")
+    reason: Label = Field("", description="Why they were. The record has all of it.")
 
 
 class Approval(Model):

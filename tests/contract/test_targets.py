@@ -1,0 +1,115 @@
+"""A Deployment whose fields belong to somebody else, on a real API server: what is written to it, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from kubernetes.aio.config import kube_config
+
+from integration.harness import ControlPlane, Kube
+from tuning_kube.client import Cluster
+from tuning_kube.errors import Conflict, Invalid, NotFound
+from tuning_kube.names import PARAMETERS_ANNOTATION, PROMOTION_MANAGER
+from tuning_operator.targets.deployment import rolling, view
+
+NAME, FIRST, SECOND = "digits-api", "digits-params-r1-0000aaaa", "digits-params-r2-1111bbbb"
+
+
+@pytest.fixture
+async def cluster(control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(control_plane.kubeconfig))
+    async with Cluster() as opened:
+        yield opened
+
+
+class Argo:
+    """Who owns the Deployment, as Argo CD does: it applies what its repository has."""
+
+    def __init__(self, control_plane: ControlPlane, namespace: str) -> None:
+        self.plane, self.namespace = control_plane, namespace
+
+    def sync(self, annotations: dict[str, str] | None = None) -> None:
+        labels = {"app": NAME}
+        metadata = {"labels": labels} | ({"annotations": annotations} if annotations is not None else {})
+        template = {"metadata": metadata, "spec": {"containers": [{"name": "main", "image": "api:1"}]}}
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": NAME, "labels": {"tuning.dev/promotable": "true"}},
+            "spec": {"replicas": 3, "selector": {"matchLabels": labels}, "template": template},
+        }
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{NAME}?fieldManager=argocd-controller&force=true"
+        self.plane.request("PATCH", path, body, content_type="application/apply-patch+yaml")
+
+
+@pytest.fixture
+def argo(control_plane: ControlPlane, namespace: str) -> Argo:
+    return Argo(control_plane, namespace)
+
+
+async def read(cluster: Cluster, namespace: str) -> Any:
+    return await cluster.read_deployment(namespace, NAME)
+
+
+def owned(deployment: Any, manager: str) -> Any:
+    return next(entry["fieldsV1"] for entry in deployment["metadata"]["managedFields"] if entry["manager"] == manager)
+
+
+async def test_one_annotation_is_written_and_all_else_stays(cluster: Cluster, namespace: str, argo: Argo) -> None:
+    argo.sync()
+    before = await read(cluster, namespace)
+    await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+    after = await read(cluster, namespace)
+    before["spec"]["template"]["metadata"]["annotations"] = {PARAMETERS_ANNOTATION: FIRST}
+    assert after["spec"] == before["spec"]
+    assert owned(after, "argocd-controller") == owned(before, "argocd-controller")
+    annotation: dict[str, Any] = {"f:annotations": {f"f:{PARAMETERS_ANNOTATION}": {}}}
+    assert owned(after, PROMOTION_MANAGER) == {"f:spec": {"f:template": {"f:metadata": annotation}}}
+    assert view(after).parameters == FIRST and view(after).problem is None
+
+
+async def test_ten_times_the_same_is_one_write_whoever_applies_beside_it(
+    cluster: Cluster, namespace: str, argo: Argo
+) -> None:
+    argo.sync()
+    await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+    generation = (await read(cluster, namespace))["metadata"]["generation"]
+    for _ in range(10):
+        await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+        argo.sync()
+    after = await read(cluster, namespace)
+    assert after["metadata"]["generation"] == generation
+    assert view(after).parameters == FIRST
+
+
+@pytest.mark.parametrize("annotations", [{PARAMETERS_ANNOTATION: FIRST}, {}], ids=["the annotation", "all, and none"])
+async def test_an_annotation_that_somebody_else_owns_is_a_conflict_and_stays(
+    cluster: Cluster, namespace: str, argo: Argo, annotations: dict[str, str]
+) -> None:
+    argo.sync(annotations)
+    before = await read(cluster, namespace)
+    for try_only in (True, False):
+        with pytest.raises(Conflict, match="argocd-controller"):
+            await cluster.apply_to_deployment(rolling(namespace, NAME, SECOND), try_only=try_only)
+    after = await read(cluster, namespace)
+    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+    assert view(after).parameters == annotations.get(PARAMETERS_ANNOTATION)
+
+
+async def test_to_try_changes_nothing(cluster: Cluster, namespace: str, argo: Argo) -> None:
+    argo.sync()
+    await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST), try_only=True)
+    assert view(await read(cluster, namespace)).parameters is None
+
+
+async def test_a_deployment_that_is_not_there_is_not_made(cluster: Cluster, namespace: str, kube: Kube) -> None:
+    with pytest.raises((Invalid, NotFound)):
+        await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+    assert kube.list("Deployment") == []
+
+
+async def test_one_without_ready_pods_is_not_rolled_out(cluster: Cluster, namespace: str, argo: Argo) -> None:
+    argo.sync()
+    assert not view(await read(cluster, namespace)).rolled_out
