@@ -14,6 +14,7 @@ _retunes = Counter("tuning_retunes", "Rounds that were asked for and started.", 
 _suppressed = Counter(
     "tuning_retunes_suppressed", "Requests for a round that started none.", ["namespace", "study", "reason"]
 )
+_promotions = Counter("tuning_promotions", "What came of verified parameters.", ["namespace", "study", "outcome"])
 _observations = Counter(
     "tuning_observations", "Queries of Prometheus for the model in production, by what came of them.", ["outcome"]
 )
@@ -42,6 +43,10 @@ def retuned(namespace: str, study: str, trigger: str) -> None:
 
 def suppressed(namespace: str, study: str, reason: str) -> None:
     _suppressed.labels(namespace, study, reason).inc()
+
+
+def promoted(namespace: str, study: str, outcome: str) -> None:
+    _promotions.labels(namespace, study, outcome).inc()
 
 
 def asked_prometheus(outcome: str) -> None:

@@ -156,6 +156,7 @@ class Reconciler:
             memory.own.version = await write_status(self._cluster, study, after)
             memory.own.status, memory.writer.written_at = after, observed.now
             _count_retunes(study, before, after)
+            _count_promotions(study, before, after)
 
     async def tell_failure(self, body: Mapping[str, Any], error: Exception) -> None:
         """Say in a condition that looks at this study fail. Reads as little of it as can be: any part may be why."""
@@ -200,6 +201,13 @@ def _hold_production(error: ProductionRefused, observed: Observation) -> Plan:
     known = observed.target or TargetView("")
     told = plan(replace(observed, target=replace(known, problem=(error.reason, str(error)))))
     return replace(told, events=tuple(event for event in told.events if not event.first))
+
+
+def _count_promotions(study: Study, before: TuningStudyStatus, after: TuningStudyStatus) -> None:
+    """Ends and waits, not the steps between them."""
+    now, steps = after.promotion, before.promotion.steps if before.promotion is not None else 0
+    if now is not None and now.steps > steps and not now.is_moving and now.state != "Candidate":
+        metrics.promoted(study.namespace, study.name, "Promoted" if now.state == "Stable" else now.state)
 
 
 def _count_retunes(study: Study, before: TuningStudyStatus, after: TuningStudyStatus) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from builders import NOW, make_observation, make_progress, make_spec, make_status
 from tuning_operator import reasons
 from tuning_operator.observe.production import Production
-from tuning_operator.plan.actions import Action, KeepParameters, MoveProduction, Record
+from tuning_operator.plan.actions import Action, KeepParameters, MoveProduction, Record, StartRound
 from tuning_operator.plan.decide import plan
 from tuning_operator.plan.draft import Plan
 from tuning_operator.targets.deployment import TargetView
@@ -185,6 +185,24 @@ def test_the_first_verified_parameters_go_to_production() -> None:
     assert (life.state, life.promotion.stable, life.promotion.previous) == ("Stable", names(life)[0], None)
     assert value(life.status, "Promoted") == ("True", "Stable")
     assert life.events.count(reasons.PROMOTED) == 1
+
+
+def test_before_the_first_promotion_the_last_round_that_helped_is_taken_to_serve() -> None:
+    life = Life("Manual")
+    life.verifies()
+    life.looks()
+    life.retune = "now"
+    [begun] = [action for action in life.look().actions if isinstance(action, StartRound)]
+    assert begun.incumbent == (life.status.rounds[0].study, 1)
+
+
+def test_what_is_in_production_is_measured_beside_a_new_round() -> None:
+    life = promoted()
+    life.asks("rollback")
+    life.looks()
+    life.retune = "now"
+    [begun] = [action for action in life.look().actions if isinstance(action, StartRound)]
+    assert begun.incumbent == (life.status.rounds[0].study, 1)
 
 
 def test_better_ones_follow_and_those_of_before_are_remembered() -> None:

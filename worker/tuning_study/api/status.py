@@ -386,12 +386,11 @@ def round_of_parameters(name: str) -> int:
 
 
 def in_production(status: "TuningStudyStatus") -> Round | None:
-    """The round whose best is in production. Where the study promotes nothing itself, that is taken to be the last one
-    that has changed anything."""
+    """The round whose best is in production. Where the study has promoted nothing itself, that is taken to be the last
+    one that has changed anything."""
     promotion, rounds = status.promotion, status.rounds
-    if promotion is not None:
-        serving = promotion.stable
-        return next((entry for entry in rounds if serving is not None and entry.parameters == serving), None)
+    if promotion is not None and promotion.stable is not None:
+        return next((entry for entry in rounds if entry.parameters == promotion.stable), None)
     ended = (entry for entry in reversed(rounds) if entry.completion_time is not None)
     return next((entry for entry in ended if entry.best is not None and entry.helped), None)
 
