@@ -29,12 +29,14 @@ from tuning_operator.plan.actions import (
     SetRetain,
     SetSelection,
     StartRound,
+    StartStaging,
     StartWorkers,
     StudyEvent,
     TryTarget,
 )
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
+from tuning_operator.targets import staging
 from tuning_store import features, rounds
 from tuning_store.earlier_studies import begin_with
 from tuning_store.store import Store
@@ -75,8 +77,9 @@ class Executor:
                 return []
             case DropParameters(name):
                 await self._cluster.delete_config_map(study.namespace, name)
+                await self._cluster.delete_job(study.namespace, staging.job_name(study.name, study.uid, name))
                 return []
-            case KeepParameters() | TryTarget() | MoveProduction() | Record():
+            case KeepParameters() | StartStaging() | TryTarget() | MoveProduction() | Record():
                 await self._production.execute(action, study)
                 return []
         if place is None:

@@ -10,12 +10,13 @@ from tuning_operator import reasons
 from tuning_operator.exceptions import ProductionRefused
 from tuning_operator.objects import parameters_config_map
 from tuning_operator.observe.observation import Study
-from tuning_operator.plan.actions import KeepParameters, MoveProduction, Record, TryTarget
+from tuning_operator.plan.actions import KeepParameters, MoveProduction, Record, StartStaging, TryTarget
 from tuning_operator.plan.promotion import OPERATOR
 from tuning_operator.stores import Stores
-from tuning_operator.targets import deployment
+from tuning_operator.targets import deployment, staging
 from tuning_store import record
 from tuning_store.record import Line
+from tuning_study.api.promotion import StagingJob
 from tuning_study.promotion.parameters import VerifiedParameters, read_document
 
 _VERIFIED = "Verified"
@@ -27,7 +28,9 @@ class ProductionMover:
     def __init__(self, cluster: Cluster, stores: Stores) -> None:
         self._cluster, self._stores = cluster, stores
 
-    async def execute(self, action: KeepParameters | TryTarget | MoveProduction | Record, study: Study) -> None:
+    async def execute(
+        self, action: KeepParameters | StartStaging | TryTarget | MoveProduction | Record, study: Study
+    ) -> None:
         """Raises StoreError, ClusterError and ProductionRefused."""
         match action:
             case KeepParameters(found, at):
@@ -35,6 +38,8 @@ class ProductionMover:
                 line = Line(_VERIFIED, message, at, OPERATOR, evidence, key=_key(found.name))
                 await self._record(study, [line])
                 await self._cluster.create_config_map(parameters_config_map.of_round(found, study.namespace, study.uid))
+            case StartStaging(name, check):
+                await self._start_check(study, name, check)
             case TryTarget(target, name):
                 await self._roll(deployment.rolling(study.namespace, target, name), try_only=True)
             case MoveProduction(name, target):
@@ -47,6 +52,14 @@ class ProductionMover:
         await self._cluster.apply(parameters_config_map.in_production(found, study.namespace))
         if target is not None:
             await self._roll(deployment.rolling(study.namespace, target, name), try_only=False)
+
+    async def _start_check(self, study: Study, name: str, check: StagingJob) -> None:
+        job = staging.staging_job(study.namespace, study.name, study.uid, name, check)
+        try:
+            await self._cluster.create_job(job)
+        except (Invalid, Forbidden) as error:
+            told = f"the API server does not take the Job of spec.promotion.staging: {error}"
+            raise ProductionRefused(reasons.STAGING_REFUSED, told) from error
 
     async def _roll(self, change: Mapping[str, Any], *, try_only: bool) -> None:
         name = change["metadata"]["name"]

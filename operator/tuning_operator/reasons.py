@@ -55,6 +55,7 @@ TARGET_MISSING: Final = "TargetMissing"  # there is no object of that name
 TARGET_FORBIDDEN: Final = "TargetForbidden"  # the operator lacks the right; the chart gives it
 TARGET_NOT_PROMOTABLE: Final = "TargetNotPromotable"  # it lacks the label that allows it
 PARAMETERS_LOST: Final = "ParametersLost"  # the record does not hold them any more
+STAGING_REFUSED: Final = "StagingRefused"  # the API server does not take the Job that checks them
 TARGET_CONFLICT: Final = "TargetConflict"  # somebody else owns the field that would be written
 
 # Failed

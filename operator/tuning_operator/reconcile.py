@@ -27,7 +27,9 @@ from tuning_operator.publish import StatusWriter, is_worth_a_write, publish_even
 from tuning_operator.round_gate import RoundGate
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
+from tuning_operator.targets import staging
 from tuning_operator.targets.deployment import TargetView
+from tuning_operator.targets.staging import StagingView
 from tuning_store.exceptions import AuthenticationRefused, StoreError, UnknownEarlierStudy
 from tuning_study.api.status import TuningStudyStatus, read_status
 from tuning_study.text import truncate
@@ -86,7 +88,8 @@ class Reconciler:
         due = memory.writer.is_due(study.status, datetime.now(UTC))
         place = await self._provision(study)
         observed = await self._observe(study, job, place, memory, results=due)
-        observed = replace(observed, namespace_ends=namespace_ends, room=self._gate.has_room(study.uid))
+        room, check = self._gate.has_room(study.uid), staging.view(_check_of(study, jobs))
+        observed = replace(observed, namespace_ends=namespace_ends, room=room, staging=check)
         planned = plan(observed)
         self._gate.note(study.uid, planned.status)
         decided = await self._execute(planned, observed, place, memory)
@@ -196,8 +199,18 @@ def _replan_after(error: Exception, decided: Plan, events: list[StudyEvent], obs
     return replace(told, events=tuple(event for event in told.events if not event.first))
 
 
+def _check_of(study: Study, jobs: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The Job that checks the candidate, as the watch has shown it."""
+    promotion = study.status.promotion
+    if promotion is None or promotion.candidate is None:
+        return None
+    return jobs.get(staging.job_name(study.name, study.uid, promotion.candidate))
+
+
 def _hold_production(error: ProductionRefused, observed: Observation) -> Plan:
     """What to tell when what is in production could not be changed; the next look tries again."""
+    if error.reason == reasons.STAGING_REFUSED:
+        observed = replace(observed, staging=StagingView("Failed", str(error)))
     known = observed.target or TargetView("")
     told = plan(replace(observed, target=replace(known, problem=(error.reason, str(error)))))
     return replace(told, events=tuple(event for event in told.events if not event.first))

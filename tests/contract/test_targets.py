@@ -12,7 +12,10 @@ from integration.harness import ControlPlane, Kube
 from tuning_kube.client import Cluster
 from tuning_kube.errors import Conflict, Invalid, NotFound
 from tuning_kube.names import PARAMETERS_ANNOTATION, PROMOTION_MANAGER
+from tuning_operator.targets import staging
 from tuning_operator.targets.deployment import rolling, view
+from tuning_operator.targets.staging import StagingView, staging_job
+from tuning_study.api.promotion import StagingJob
 
 NAME, FIRST, SECOND = "digits-api", "digits-params-r1-0000aaaa", "digits-params-r2-1111bbbb"
 
@@ -108,6 +111,27 @@ async def test_a_deployment_that_is_not_there_is_not_made(cluster: Cluster, name
     with pytest.raises((Invalid, NotFound)):
         await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
     assert kube.list("Deployment") == []
+
+
+async def test_a_check_is_a_job_that_an_api_server_takes(cluster: Cluster, namespace: str, kube: Kube) -> None:
+    template = {
+        "spec": {"containers": [{"name": "check", "image": "check:1", "envFrom": [{"secretRef": {"name": "s"}}]}]}
+    }
+    check = StagingJob.model_validate({"template": template, "deadline": "5m"})
+    job = staging_job(namespace, "d" * 52, "uid-1", FIRST, check)
+    del job["metadata"]["ownerReferences"]  # whose study is not there, so that the Job would go at once
+    await cluster.create_job(job)
+    [made] = kube.list("Job")
+    assert made["spec"]["activeDeadlineSeconds"] == 300
+    [container] = made["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"] == [{"secretRef": {"name": "s"}}, {"configMapRef": {"name": FIRST}}]
+    assert staging.view(made) == StagingView() and staging.view(None) is None
+
+
+@pytest.mark.parametrize("kind", ["Complete", "Failed"])
+def test_a_check_that_has_ended(kind: str) -> None:
+    ended = {"status": {"conditions": [{"type": kind, "status": "True", "message": "it did"}]}}
+    assert staging.view(ended) == StagingView(kind, "it did")  # type: ignore[arg-type]
 
 
 async def test_one_without_ready_pods_is_not_rolled_out(cluster: Cluster, namespace: str, argo: Argo) -> None:

@@ -1,6 +1,7 @@
 """Verified parameters go to a small model service on a cluster and back, while it is asked fifty times a second."""
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -160,6 +161,9 @@ def test_parameters_go_to_production_and_back_and_no_request_fails(kubectl: Kube
     first = parameter(kubectl)
     eventually(lambda: answers_with(kubectl, first))
 
+    check = pod(image, "import os; assert float(os.environ['TUNING_PARAM_C']) >= 5")
+    staging = {"spec": {"promotion": {"staging": {"job": {"template": {"spec": check}}}}}}
+    kubectl(f"patch tstudy flowers --type=merge -p {shlex.quote(json.dumps(staging))}")
     kubectl("""patch tstudy flowers --type=json -p '[{"op": "replace", "path": "/spec/parameters/0/min", "value": 5},
         {"op": "replace", "path": "/spec/parameters/0/max", "value": 6}]'""")
     eventually(lambda: settled(kubectl, "Gated"), 120)
@@ -176,6 +180,9 @@ def test_parameters_go_to_production_and_back_and_no_request_fails(kubectl: Kube
 
     lines = json.loads(tuning("history", "flowers", "-o", "json", namespace=kubectl.namespace))
     kinds = [line["kind"] for line in lines]
+    assert kinds.count("Staging") == 1
+    [job] = kubectl.get("jobs -l tuning.dev/role=staging")["items"]
+    assert job["status"]["succeeded"] == 1
     assert [kind for kind in kinds if kind in ("Promoted", "RolledBack")] == ["Promoted", "Promoted", "RolledBack"]
     assert any("a new range" in line["actor"] for line in lines)
     promoted = [datetime.fromisoformat(line["time"]) for line in lines if line["kind"] == "Promoted"]

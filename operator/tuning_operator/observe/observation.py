@@ -9,6 +9,7 @@ from tuning_kube import names
 from tuning_operator.executors.view import MissingWorkers, QueueWait, WorkersView, WorkerView
 from tuning_operator.observe.production import Production
 from tuning_operator.targets.deployment import TargetView
+from tuning_operator.targets.staging import StagingView
 from tuning_store.values import Progress
 from tuning_study.api.spec import TuningStudySpec
 from tuning_study.api.status import Best, Diagnosis, Pareto, TuningStudyStatus
@@ -68,6 +69,8 @@ class Observation:
     """Of the trial that the verification names, as the manifest has their values; None before."""
     target: TargetView | None = None
     """What spec.promotion rolls out; None where it has no target, and when there was no reason to look."""
+    staging: StagingView | None = None
+    """The check of the candidate; None before it has begun."""
     chosen: str = ""
     """What the selection came to, in words; empty without one, and once a verification says it."""
     workers: WorkersView | None = None

@@ -6,6 +6,7 @@ from typing import Literal
 
 from tuning_store.record import Line
 from tuning_study.api.budget import Budget
+from tuning_study.api.promotion import StagingJob
 from tuning_study.api.selection import Selection
 from tuning_study.promotion.parameters import VerifiedParameters
 from tuning_study.round import ResolvedRound
@@ -113,9 +114,17 @@ class KeepParameters:
 
 @dataclass(frozen=True)
 class DropParameters:
-    """The object of a round that is long past."""
+    """The object of a round that is long past, and the Job that checked it."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class StartStaging:
+    """The Job that checks these parameters."""
+
+    parameters: str
+    job: StagingJob
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,7 @@ Action = (
     | KeepReferences
     | KeepParameters
     | DropParameters
+    | StartStaging
     | TryTarget
     | MoveProduction
     | Record

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from tuning_operator import reasons
-from tuning_operator.plan.actions import KeepParameters, MoveProduction, Record, StudyEvent, TryTarget
+from tuning_operator.plan.actions import KeepParameters, MoveProduction, Record, StartStaging, StudyEvent, TryTarget
 from tuning_operator.plan.draft import Draft
 from tuning_operator.targets.deployment import TargetView
 from tuning_store.record import Line
-from tuning_study.api.promotion import Promotion
+from tuning_study.api.promotion import Promotion, Staging
 from tuning_study.api.spec import TuningStudySpec
 from tuning_study.api.status import (
     REFUSED_KEPT,
@@ -33,6 +33,7 @@ _CONDITION: dict[PromotionState, ConditionStatus] = {
     "Candidate": "Unknown",
     "Gated": "False",
     "Held": "Unknown",
+    "Staging": "Unknown",
     "Promoting": "Unknown",
     "Stable": "True",
     "RollingBack": "False",
@@ -216,6 +217,8 @@ def _consider(draft: Draft, promotion: Promotion) -> None:
             again=approval is not None and approval.again,
         ),
     )
+    if gates.let_through(told) and promotion.staging is not None:
+        told.append(_checked(draft, promotion.staging, name))
     if not gates.let_through(told):
         _keep_out(draft, name, told)
     elif promotion.target is not None and target is None:  # the next look knows how it stands
@@ -224,6 +227,21 @@ def _consider(draft: Draft, promotion: Promotion) -> None:
         _wait(draft, "Held", ": ".join(target.problem), name, told)
     else:
         _begin_promotion(draft, promotion, name, told)
+
+
+def _checked(draft: Draft, staging: Staging, name: str) -> GateStatus:
+    """The last gate, which costs a Job: it is asked when all others let the parameters through."""
+    found = draft.observed.staging if _now(draft).candidate == name else None
+    if found is None:
+        draft.actions.append(StartStaging(name, staging.job))
+    match found.finished if found is not None else None:
+        case "Complete":
+            return GateStatus(name="Staging", verdict="Passed")
+        case "Failed":
+            assert found is not None
+            return GateStatus(name="Staging", verdict="Refused", message=f"the check failed: {found.message}")
+        case _:
+            return GateStatus(name="Staging", verdict="Unknown", message="the check runs")
 
 
 def _begin_promotion(draft: Draft, promotion: Promotion, name: str, told: list[GateStatus]) -> None:
@@ -281,12 +299,14 @@ def _keep_out(draft: Draft, name: str, told: list[GateStatus]) -> None:
     if now.approval is not None and not _may_change(told):
         _refuse(draft, now.approval.who, words)
         _update(draft, approval=None)
-    _wait(draft, "Gated", f"{name}: {words}", name, told)
+    checking = any((gate.name, gate.verdict) == ("Staging", "Unknown") for gate in told)
+    _wait(draft, "Staging" if checking else "Gated", f"{name}: {words}", name, told)
 
 
 def _may_change(told: list[GateStatus]) -> bool:
     """Whether what keeps the candidate out may pass by itself."""
-    return all(gate.name == "NotFrozen" for gate in told if gate.verdict != "Passed")
+    shut = [(gate.name, gate.verdict) for gate in told if gate.verdict != "Passed"]
+    return set(shut) <= {("NotFrozen", "Refused"), ("Staging", "Unknown")}
 
 
 def _wait(draft: Draft, state: PromotionState, message: str, name: str, told: list[GateStatus]) -> None:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from builders import NOW, make_observation, make_progress, make_spec, make_status
 from tuning_operator import reasons
 from tuning_operator.observe.production import Production
-from tuning_operator.plan.actions import Action, KeepParameters, MoveProduction, Record, StartRound
+from tuning_operator.plan.actions import Action, KeepParameters, MoveProduction, Record, StartRound, StartStaging
 from tuning_operator.plan.decide import plan
 from tuning_operator.plan.draft import Plan
 from tuning_operator.targets.deployment import TargetView
+from tuning_operator.targets.staging import StagingView
 from tuning_study.api.status import Best, ProductionStatus, PromotionStatus
 from tuning_study.budget import RoundLimits, StopReason
 from tuning_study.promotion.requests import to_annotation
@@ -48,6 +49,7 @@ class Life:
         self.degraded: datetime | None = None
         self.frozen: datetime | None = None
         self.problem: tuple[str, str] | None = None
+        self.check: StagingView | None = None
         self.rolled_to: str | None = None
         self.done: list[Action] = []
         self.events: list[str] = []
@@ -131,6 +133,7 @@ class Life:
             comparison=self.comparison,
             production=Production(production if self.degraded else []),
             target=self._target(),
+            staging=self.check,
             now=self.now,
         )
         study = replace(
@@ -394,6 +397,49 @@ def test_somebody_who_takes_the_annotation_away_while_it_rolls_gets_it_back() ->
     life.rolled_to = None
     life.looks()
     assert life.rolled_to == names(life)[2] and life.state == "Stable"
+
+
+CHECK = {"job": {"template": {"spec": {"containers": [{"name": "check", "image": "check:1"}]}}}}
+
+
+def test_a_check_of_ones_own_is_the_last_gate_and_is_begun_once_all_others_are_open() -> None:
+    life = Life("Manual", staging=CHECK)
+    life.verifies()
+    life.looks()
+    assert not [action for action in life.done if isinstance(action, StartStaging)]
+    life.asks("promote")
+    life.look()
+    assert [action.parameters for action in life.done if isinstance(action, StartStaging)] == names(life)
+    assert life.state == "Staging"
+    life.check = StagingView()
+    life.looks()
+    assert (life.state, life.moves) == ("Staging", [])
+    life.check = StagingView("Complete")
+    life.looks()
+    assert (life.state, life.moves) == ("Stable", names(life))
+
+
+def test_a_check_that_fails_keeps_the_parameters_out_and_says_why() -> None:
+    life = Life(staging=CHECK)
+    life.verifies()
+    life.look()
+    life.check = StagingView("Failed", "Job has reached the specified backoff limit")
+    life.looks(10)
+    assert (life.state, life.moves) == ("Gated", [])
+    assert life.promotion.message.endswith("Staging: the check failed: Job has reached the specified backoff limit")
+    life.check = None  # somebody deletes the Job
+    life.look()
+    assert life.state == "Staging"
+
+
+def test_the_check_of_other_parameters_says_nothing_of_newer_ones() -> None:
+    life = Life(staging=CHECK)
+    life.verifies()
+    life.look()
+    life.check = StagingView("Complete")
+    life.verifies(BETTER)
+    life.look()
+    assert (life.state, life.moves) == ("Staging", [])
 
 
 def test_no_round_begins_while_production_changes() -> None:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuning_study.api.duration import Duration
-from tuning_study.api.field_types import ObjectName
+from tuning_study.api.duration import Duration, SomeTime
+from tuning_study.api.field_types import FreeObject, ObjectName
 from tuning_study.api.rules import Model
 
 
@@ -38,6 +38,23 @@ class Target(Model):
     deployment: DeploymentTarget
 
 
+class StagingJob(Model):
+    """A Job in the study's namespace whose containers have the parameters as `TUNING_PARAM_<NAME>`. It passes if it
+    ends without an error, and runs once for each set of parameters: delete it to have it run again."""
+
+    template: FreeObject = Field(
+        description="Pod template of the Job. Its restartPolicy is Never unless it says otherwise. Example: {spec: "
+        "{containers: [{name: check, image: example.com/check:1}]}}."
+    )
+    deadline: SomeTime = Field(timedelta(hours=1), description="Time after which the check has failed. Default: 1h.")
+
+
+class Staging(Model):
+    """A check of one's own before parameters go to production. If left out, the gates are enough."""
+
+    job: StagingJob
+
+
 class Promotion(Model):
     """Promotion: whether a round's verified parameters go to production, by which gates, and when they come back. What
     is in production is in the ConfigMap `<study>-params-stable`."""
@@ -48,6 +65,7 @@ class Promotion(Model):
         "None: never. Default: Manual.",
     )
     gates: Gates = Field(default_factory=Gates)
+    staging: Staging | None = None
     target: Target | None = None
     watch: Duration = Field(
         timedelta(hours=1),

@@ -27,7 +27,7 @@ does not list who asks; the study is suspended, or frozen, or runs; it was retun
 hours; as many rounds as the operator may start at once run in other studies."""
 Verdict = Literal["Degraded", "Healthy", "Unknown"]
 Outcome = Literal["Improved", "NoBetter", "Failed"]
-PromotionState = Literal["Candidate", "Gated", "Held", "Promoting", "Stable", "RollingBack", "RolledBack"]
+PromotionState = Literal["Candidate", "Gated", "Held", "Staging", "Promoting", "Stable", "RollingBack", "RolledBack"]
 GateVerdict = Literal["Passed", "Refused", "Unknown"]
 RetuneOutcome = Literal["Started", Suppression]
 ConditionStatus = Literal["True", "False", "Unknown"]
@@ -309,7 +309,8 @@ class GateStatus(Model):
     """One gate on the way to production."""
 
     name: Label = Field(
-        description="What is asked: Verified, Constraints, Better, Drift, NotRolledBack, NotFrozen or Approved."
+        description="What is asked: Verified, Constraints, Better, Drift, NotRolledBack, NotFrozen, Approved or "
+        "Staging."
     )
     verdict: GateVerdict = Field(
         description="Passed, Refused, or Unknown while nobody can tell; only Passed lets the parameters through."
@@ -342,8 +343,9 @@ class PromotionStatus(Model):
 
     state: PromotionState = Field(
         "Stable",
-        description="Candidate: a round has left new parameters. Gated: a gate keeps them out. Held: something else "
-        "does, which the message names. Promoting, RollingBack: the target is being rolled. Stable, RolledBack: done.",
+        description="Candidate: a round has left new parameters. Gated: a gate keeps them out. Staging: the check of "
+        "`spec.promotion.staging` runs. Held: the message names what is in the way. Promoting, RollingBack: the target "
+        "is being rolled. Stable, RolledBack: done.",
     )
     message: Message = Field("", description="The state in words.")
     since: datetime | None = Field(None, description="When the state began.")
