@@ -78,6 +78,8 @@ def test_workers_of_both_versions_finish_a_round_that_is_upgraded_under_them(old
         upgrading = beside.submit(upgrade, old_url)
         await_trials(engine, 20, of="digits-2-%")
         upgrading.result(60)
+        for name in [*old, *new]:  # on a busy machine one may begin late
+            await_trials(engine, 1, of=name)
         store = open_store(old_url, schema=OLDS.schema)
         budget = store.readings.progress()[OLD_STUDY].counts.used + 200
         store.rounds.set_budget(OLD_STUDY, Budget(trials=budget, failed_trials=1_000_000))

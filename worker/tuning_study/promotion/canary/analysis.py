@@ -25,6 +25,7 @@ from tuning_study.promotion.canary.split import Split
 
 GUARD_PATIENCE = 3
 """Successive values above `max` that are harm. They are no test: nobody knows how often chance brings them."""
+_MOST_REQUESTS = 1e15  # beyond, a double holds no whole numbers, and no counter counts requests
 _LATEST = 0.25  # of `for`, in whose last part there must have been traffic still
 
 Outcome = Literal["Harm", "Better", "Unknown"]
@@ -194,7 +195,7 @@ def _observe_split(state: CanaryState, look: Look, warm: bool) -> tuple[Split, t
 
 def _total(counters: Counters) -> float | None:
     total = counters.total
-    return None if total is None or isinstance(total, Unread) or not math.isfinite(total) else total
+    return total if isinstance(total, float | int) and 0 <= total <= _MOST_REQUESTS else None
 
 
 def judge(canary: Canary, state: CanaryState) -> CanaryVerdict:

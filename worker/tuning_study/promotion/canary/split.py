@@ -60,12 +60,12 @@ class Split:
         if self.looks:
             odds = ready.canary / ready.stable
             told = self._factor
-            alternative = _share(odds * told)
-            held = _share(odds * max(1 / TOLERANCE, min(TOLERANCE, told)))
-            log += canary * math.log(alternative / held) + stable * math.log((1 - alternative) / (1 - held))
+            alternative, held = odds * told, odds * max(1 / TOLERANCE, min(TOLERANCE, told))
+            # Canary and stable times the logarithms of their shares, by the odds: a share would round to 1 or to nothing.
+            log += canary * math.log(alternative / held) - requests * (math.log1p(alternative) - math.log1p(held))
+            mine, others = alternative / (1 + alternative), 1 / (1 + alternative)
             known = self.stable + self.canary
-            variance = requests * alternative * (1 - alternative) * (1 + requests / known)
-            squares += (canary - requests * alternative) ** 2 / variance
+            squares += (canary - requests * mine) ** 2 / (requests * mine * others * (1 + requests / known))
         return replace(
             self,
             looks=self.looks + 1,
@@ -81,7 +81,3 @@ class Split:
         """Odds of a request for the canary over those of a pod, so far."""
         others = self.stable + self.canary - self.expected
         return (self.canary + 0.5) / (self.stable + 0.5) * (others + 0.5) / (self.expected + 0.5)
-
-
-def _share(odds: float) -> float:
-    return odds / (1 + odds)
