@@ -61,7 +61,7 @@ class Split:
             odds = ready.canary / ready.stable
             told = self._factor
             alternative, held = odds * told, odds * max(1 / TOLERANCE, min(TOLERANCE, told))
-            # Canary and stable times the logarithms of their shares, by the odds: a share would round to 1 or to nothing.
+            # By the odds, as a share would round to 1 or to nothing: each side times the logarithm of its share.
             log += canary * math.log(alternative / held) - requests * (math.log1p(alternative) - math.log1p(held))
             mine, others = alternative / (1 + alternative), 1 / (1 + alternative)
             known = self.stable + self.canary
