@@ -52,7 +52,7 @@ def ask(
     until, status = time.monotonic() + patience, None
     while time.monotonic() < until:
         status = views.status_of(cluster.study(name)).promotion
-        if status is not None and _answered(status, wish) == annotation_digest(value) and not status.is_moving:
+        if status is not None and _answered(status, wish) == annotation_digest(value) and not _goes_on(status):
             return _outcome(status, wish)
         time.sleep(_LOOKS_EVERY)
     if status is not None and _answered(status, wish) == annotation_digest(value):
@@ -61,6 +61,11 @@ def ask(
         f"asked, and not answered within {patience:.0f}s: is the operator running? The request stays;"
         f" `tuning status {name}` shows the answer"
     )
+
+
+def _goes_on(status: PromotionStatus) -> bool:
+    """Whether the operator is still at it."""
+    return status.is_moving or status.state in ("Candidate", "Staging")
 
 
 def _answered(status: PromotionStatus, wish: Wish) -> str | None:

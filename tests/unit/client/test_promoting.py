@@ -102,9 +102,10 @@ def test_an_operator_that_is_silent_is_told() -> None:
         promoting.ask(cluster, "digits", "promote", patience=0.05)
 
 
-def test_pods_that_take_longer_than_one_waits_are_told() -> None:
+@pytest.mark.parametrize("state", ["Candidate", "Staging", "Promoting"])
+def test_what_takes_longer_than_one_waits_is_told(state: str) -> None:
     with pytest.raises(ClusterError, match="under way for 0s: rolling"):
-        promoting.ask(Cluster(state="Promoting", message="rolling"), "digits", "promote", patience=0.05)
+        promoting.ask(Cluster(state=state, message="rolling"), "digits", "promote", patience=0.05)
 
 
 @pytest.mark.parametrize(
