@@ -5,6 +5,7 @@ import asyncio
 import gc
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
@@ -16,7 +17,7 @@ from tuning_exporter import metrics
 from tuning_exporter.authentication import Authentication, Caller
 from tuning_exporter.families.study import Snapshot, families, series_dropped
 from tuning_exporter.inbox.alerts import Webhook, sightings, sort_out
-from tuning_exporter.inbox.bodies import NotReadable
+from tuning_exporter.inbox.bodies import AboutStudy, NotReadable
 from tuning_exporter.inbox.observations import Push, pushed, read_pushes
 from tuning_exporter.inbox.predictions import Batch, Sorted, read_batches
 from tuning_exporter.inbox.predictions import sort_out as sort_out_predictions
@@ -36,6 +37,7 @@ log = structlog.get_logger()
 
 _MAX_BODY = 16 * 1024 * 1024  # bytes: MAX_ALERTS, each of 3 kB
 _MOST_TOLD = 100  # sentences in an answer
+D = TypeVar("D", bound=AboutStudy)
 
 
 def build_app(
@@ -121,13 +123,8 @@ class _Api:
     async def _read(self, pushes: Sequence[Push], now: datetime) -> tuple[list[Pushed], list[str]]:
         """What is to be stored, and what is wrong. Raises ClusterError and StoreError."""
         found: list[Pushed] = []
-        problems: list[str] = []
-        for push in pushes:
-            try:
-                study = await self._cluster.read_study(push.namespace, push.study)
-            except NotFound:
-                problems.append(f"{push.place}: there is no such study")
-                continue
+        studies, problems = await self._studies_of(pushes)
+        for push, study in studies:
             known: Mapping[str, Reference] = {}
             if push.features:
                 known = await asyncio.to_thread(read_references, self._store, study["metadata"]["uid"])
@@ -164,15 +161,21 @@ class _Api:
     async def _sorted(self, batches: Sequence[Batch], now: datetime) -> tuple[list[Sorted], list[str]]:
         """What is to be stored, and what is wrong. Raises ClusterError."""
         found: list[Sorted] = []
-        problems: list[str] = []
-        for batch in batches:
-            try:
-                study = await self._cluster.read_study(batch.namespace, batch.study)
-            except NotFound:
-                problems.append(f"{batch.place}: there is no such study")
-                continue
+        studies, problems = await self._studies_of(batches)
+        for batch, study in studies:
             found.append(sort_out_predictions(batch, study, await self._snapshots.owner(), now))
             problems += [f"{batch.place}: {problem}" for problem in found[-1].problems]
+        return found, problems
+
+    async def _studies_of(self, documents: Sequence[D]) -> tuple[list[tuple[D, Mapping[str, Any]]], list[str]]:
+        """Each document with the resource that it is about; a sentence for each without one. Raises ClusterError."""
+        found: list[tuple[D, Mapping[str, Any]]] = []
+        problems: list[str] = []
+        for document in documents:
+            try:
+                found.append((document, await self._cluster.read_study(document.namespace, document.study)))
+            except NotFound:
+                problems.append(f"{document.place}: there is no such study")
         return found, problems
 
 

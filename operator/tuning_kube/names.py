@@ -8,7 +8,9 @@ ROLE_LABEL = f"{GROUP}/role"
 WORKER_ROLE = "worker"
 
 RETUNE_ANNOTATION = f"{GROUP}/retune-requested"
-FROZEN_ANNOTATION = f"{GROUP}/frozen-until"  # on a study: a time until which no program starts a round
+FROZEN_ANNOTATION = (
+    f"{GROUP}/frozen-until"  # on a study: a time until which no program starts a round, and nothing is promoted
+)
 PROMOTE_ANNOTATION = f"{GROUP}/promote"  # on a study: a round whose parameters are to go to production
 ROLLBACK_ANNOTATION = f"{GROUP}/rollback"  # on a study: the parameters of before are to come back
 # On the pod template of a target, and on the ConfigMap in production: the name of the parameters' own ConfigMap.

@@ -8,18 +8,14 @@ from tuning_kube import names
 from tuning_kube.client import Cluster
 from tuning_operator import reasons
 from tuning_operator.executors.worker_job.job import WorkerDefaults, worker_job
-from tuning_operator.move_production import ProductionMover
 from tuning_operator.objects.round_config_map import round_config_map
 from tuning_operator.observe.observation import Study
 from tuning_operator.own_writes import OwnWrites
 from tuning_operator.plan.actions import (
     Action,
-    DropParameters,
     FailTrials,
-    KeepParameters,
     KeepReferences,
-    MoveProduction,
-    Record,
+    PromotionAction,
     ReleaseTrials,
     RemoveWorker,
     RemoveWorkers,
@@ -29,14 +25,12 @@ from tuning_operator.plan.actions import (
     SetRetain,
     SetSelection,
     StartRound,
-    StartStaging,
     StartWorkers,
     StudyEvent,
-    TryTarget,
 )
+from tuning_operator.promote import Promoter
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
-from tuning_operator.targets import staging
 from tuning_store import features, rounds
 from tuning_store.earlier_studies import begin_with
 from tuning_store.store import Store
@@ -54,7 +48,7 @@ class Executor:
 
     def __init__(self, settings: Settings, cluster: Cluster, stores: Stores) -> None:
         self._settings, self._cluster, self._stores = settings, cluster, stores
-        self._production = ProductionMover(cluster, stores)
+        self._promoter = Promoter(cluster, stores)
 
     async def execute(
         self, action: Action, study: Study, place: Location | None, own: OwnWrites
@@ -63,6 +57,9 @@ class Executor:
 
         `place` is None only where the plan has nothing to do with the store.
         """
+        if isinstance(action, PromotionAction):
+            await self._promoter.execute(action, study)
+            return []
         job = partial(names.round_name, study.name)
         match action:
             case RemoveWorkers(number):
@@ -74,13 +71,6 @@ class Executor:
             case ScaleWorkers(number, replicas, suspended):
                 change = _scaled(replicas, suspended)
                 own.job = await self._cluster.patch_job(study.namespace, job(number), change)
-                return []
-            case DropParameters(name):
-                await self._cluster.delete_config_map(study.namespace, name)
-                await self._cluster.delete_job(study.namespace, staging.job_name(study.name, study.uid, name))
-                return []
-            case KeepParameters() | StartStaging() | TryTarget() | MoveProduction() | Record():
-                await self._production.execute(action, study)
                 return []
         if place is None:
             raise TypeError(f"no store for {action!r}")

@@ -24,12 +24,10 @@ from tuning_operator.plan.decide import cannot_start, plan, refused
 from tuning_operator.plan.draft import Plan
 from tuning_operator.provision import Provisioner, store_problem
 from tuning_operator.publish import StatusWriter, is_worth_a_write, publish_events, write_status
+from tuning_operator.rollout import staging
 from tuning_operator.round_gate import RoundGate
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
-from tuning_operator.targets import staging
-from tuning_operator.targets.deployment import TargetView
-from tuning_operator.targets.staging import StagingView
 from tuning_store.exceptions import AuthenticationRefused, StoreError, UnknownEarlierStudy
 from tuning_study.api.status import TuningStudyStatus, read_status
 from tuning_study.text import truncate
@@ -209,10 +207,7 @@ def _check_of(study: Study, jobs: Mapping[str, Mapping[str, Any]]) -> Mapping[st
 
 def _hold_production(error: ProductionRefused, observed: Observation) -> Plan:
     """What to tell when what is in production could not be changed; the next look tries again."""
-    if error.reason == reasons.STAGING_REFUSED:
-        observed = replace(observed, staging=StagingView("Failed", str(error)))
-    known = observed.target or TargetView("")
-    told = plan(replace(observed, target=replace(known, problem=(error.reason, str(error)))))
+    told = plan(replace(observed, refusal=(error.reason, str(error))))
     return replace(told, events=tuple(event for event in told.events if not event.first))
 
 

@@ -12,9 +12,9 @@ from integration.harness import ControlPlane, Kube
 from tuning_kube.client import Cluster
 from tuning_kube.errors import Conflict, Invalid, NotFound
 from tuning_kube.names import PARAMETERS_ANNOTATION, PROMOTION_MANAGER
-from tuning_operator.targets import staging
-from tuning_operator.targets.deployment import rolling, view
-from tuning_operator.targets.staging import StagingView, staging_job
+from tuning_operator.rollout import staging
+from tuning_operator.rollout.deployment import rolling, view
+from tuning_operator.rollout.staging import StagingView, staging_job
 from tuning_study.api.promotion import StagingJob
 
 NAME, FIRST, SECOND = "digits-api", "digits-params-r1-0000aaaa", "digits-params-r2-1111bbbb"

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg2
 import pytest
@@ -24,9 +24,10 @@ from tuning_operator.keepers.history import HistoryKeeper
 from tuning_operator.provision import Provisioner
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Stores
-from tuning_store import rounds, tenants
+from tuning_store import record, rounds, tenants
 from tuning_store.exceptions import StoreUnavailable
 from tuning_store.postgres.progress import read_all
+from tuning_store.record import Line
 from tuning_store.store import open_store
 from tuning_store.urls import driver_url
 from tuning_store.values import Owner, RoundKey
@@ -141,6 +142,20 @@ async def test_the_history_of_a_study_is_dropped_when_it_was_twice_not_there(
     kube.delete("TuningStudy", "alive")
     assert [await keeper.sweep(), await keeper.sweep()] == [[], [alive]]
     assert history.rounds == set()
+
+
+async def test_the_record_of_a_study_goes_with_its_rounds(cluster: Cluster, history: History, kube: Kube) -> None:
+    history.add(kube.namespace, "uid-of-none")
+    history.add(kube.namespace, "uid-of-a-study-whose-deletionPolicy-was-Retain", retain=True)
+    engine = create_engine(driver_url(history.url))
+    uids = ("uid-of-none", "uid-of-a-study-whose-deletionPolicy-was-Retain", "uid-of-a-study-with-a-store-of-its-own")
+    lines = [Line("Promoted", "", datetime.now(UTC), "ada", {"of": uid}, uid, "digits", "team", "1") for uid in uids]
+    record.add(engine, history.owner, lines)
+    keeper = keeper_of(cluster, history)
+    await keeper.sweep()
+    await keeper.sweep()
+    assert [uid for uid in uids if record.evidence_of(engine, uid, "1") is not None] == list(uids[1:])
+    engine.dispose()
 
 
 async def test_history_that_is_not_this_operators_to_drop_is_kept(

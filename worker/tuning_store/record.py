@@ -27,7 +27,6 @@ _ADD = """
     ON CONFLICT DO NOTHING
 """
 _EVIDENCE = "SELECT evidence FROM tuning_admin.record WHERE study = %(study)s AND key = %(key)s"
-_KNOWN = "SELECT DISTINCT study, namespace FROM tuning_admin.record WHERE owner = %(owner)s"
 _READ = f"SELECT study, name, at, kind, actor, message, evidence FROM {VIEW} WHERE name = %(name)s ORDER BY id"  # noqa: S608
 _NO_VIEW = "42P01"  # undefined table
 
@@ -79,13 +78,6 @@ def read_own(engine: Engine, name: str) -> list[Line]:
                 raise
             return []
     return [Line(row.kind, row.message, row.at, row.actor, row.evidence, row.study, row.name) for row in rows]
-
-
-def known_studies(engine: Engine, owner: str, namespaces: Collection[str] = ()) -> set[str]:
-    """The uids of the cluster's studies with a line; in these namespaces, if any are named. Raises StoreError."""
-    with told_tables(engine) as connection:
-        found = connection.exec_driver_sql(_KNOWN, {"owner": owner}).all()
-    return {row.study for row in found if not namespaces or row.namespace in namespaces}
 
 
 def forget(engine: Engine, studies: Collection[str]) -> None:

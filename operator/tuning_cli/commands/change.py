@@ -55,7 +55,7 @@ def freeze(
     namespace: Namespace = None,
     context: Context = None,
 ) -> None:
-    """Keep alerts, degradation and schedules from starting a round. `tuning retune` still does."""
+    """Keep programs from starting rounds, and everything from being promoted. `tuning retune`, `rollback` still act."""
     from tuning_client.cluster import client, freezing
 
     end = freezing.end_of_freeze(until, datetime.now().astimezone().replace(microsecond=0))
@@ -65,7 +65,7 @@ def freeze(
 
 
 def unfreeze(name: Name, namespace: Namespace = None, context: Context = None) -> None:
-    """Let alerts, degradation and schedules start rounds again."""
+    """Let programs start rounds, and parameters be promoted again."""
     from tuning_client.cluster import client, freezing
 
     freezing.unfreeze(client.connect(context, namespace), name)

@@ -1,4 +1,5 @@
-"""Keeps programs from starting rounds of a study for a time. Called by `tuning freeze` and `tuning unfreeze`."""
+"""Keeps programs from starting rounds of a study, and everything from being promoted, for a time. Called by `tuning
+freeze` and `tuning unfreeze`."""
 
 from datetime import datetime
 

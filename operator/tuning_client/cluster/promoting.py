@@ -10,7 +10,7 @@ from tuning_client.cluster import views
 from tuning_client.cluster.client import Study
 from tuning_client.exceptions import ClusterError, TuningError, WrongUse
 from tuning_kube.names import PROMOTE_ANNOTATION, ROLLBACK_ANNOTATION
-from tuning_study.api.status import PromotionStatus
+from tuning_study.api.promotion_status import PromotionStatus
 from tuning_study.promotion.requests import to_annotation
 from tuning_study.requests import annotation_digest
 

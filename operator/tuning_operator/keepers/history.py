@@ -70,18 +70,16 @@ class HistoryKeeper:
         for schema, study in gone:
             await self._call(_drop, self._url, schema, study)
             log.info("history dropped", study=study)
-        retained = {
-            study.split("/")[2] for (_, study), progress in found.items() if progress.retain and _is_ours(study)
-        }
-        await self._call(self._forget_studies, living, retained)
+        await self._call(self._forget_production, living)
+        # A study's record goes with its rounds: what is retained keeps it, and so does a store of one's own.
+        if gone:
+            await self._call(record.forget, self._engine, {study.split("/")[2] for _, study in gone})
         return gone
 
-    def _forget_studies(self, living: set[str], retained: set[str]) -> None:
-        """What production told of studies that are gone, and the record of those that retain no round."""
+    def _forget_production(self, living: set[str]) -> None:
+        """What was told of studies that are gone."""
         known = production.known_studies(self._engine, self._owner, self._watched)
         production.forget(self._engine, known - living)
-        recorded = record.known_studies(self._engine, self._owner, self._watched)
-        record.forget(self._engine, recorded - living - retained)
 
     async def sweep_namespaces(self) -> list[str]:
         """Drop the schema and the role of each namespace that an earlier look found gone too; returns the names.
@@ -113,15 +111,12 @@ class HistoryKeeper:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
     def _is_orphan(self, study: str, living: set[str]) -> bool:
-        if not _is_ours(study):
-            return False
-        namespace, _, uid, _ = study.split("/")
+        match study.split("/"):
+            case namespace, _, uid, _:
+                pass
+            case _:
+                return False  # not a name of ours, whoever wrote it
         return uid not in living and (not self._watched or namespace in self._watched)
-
-
-def _is_ours(study: str) -> bool:
-    """Whether a name is one that rounds have, whoever wrote it."""
-    return study.count("/") == 3
 
 
 def _drop(url: str, schema: str | None, study: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from tuning_kube import names
 from tuning_operator.executors.view import MissingWorkers, QueueWait, WorkersView, WorkerView
 from tuning_operator.observe.production import Production
-from tuning_operator.targets.deployment import TargetView
-from tuning_operator.targets.staging import StagingView
+from tuning_operator.rollout.deployment import TargetView
+from tuning_operator.rollout.staging import StagingView
 from tuning_store.values import Progress
 from tuning_study.api.spec import TuningStudySpec
 from tuning_study.api.status import Best, Diagnosis, Pareto, TuningStudyStatus
@@ -71,6 +71,8 @@ class Observation:
     """What spec.promotion rolls out; None where it has no target, and when there was no reason to look."""
     staging: StagingView | None = None
     """The check of the candidate; None before it has begun."""
+    refusal: tuple[str, str] | None = None
+    """Why what was just tried to bring parameters to production could not be done: a reason and a sentence."""
     chosen: str = ""
     """What the selection came to, in words; empty without one, and once a verification says it."""
     workers: WorkersView | None = None

@@ -15,9 +15,9 @@ from tuning_operator.observe.observation import Observation, StoreProblem, Study
 from tuning_operator.observe.pods import PodCache, PodLists
 from tuning_operator.observe.results import ResultsCache, Standing
 from tuning_operator.observe.waiting import WaitClock
+from tuning_operator.rollout import deployment
+from tuning_operator.rollout.deployment import TargetView
 from tuning_operator.stores import Location, Stores
-from tuning_operator.targets import deployment
-from tuning_operator.targets.deployment import TargetView
 from tuning_store.values import Progress
 from tuning_store.versions import installed_versions
 from tuning_study.failures import grouped
@@ -27,6 +27,7 @@ from tuning_study.verification import is_due
 
 _VERSIONS = installed_versions()
 _ENDED = ("Complete", "Failed")
+_ABOUT_THE_TARGET = ("Candidate", "Held", "Promoting", "RollingBack")
 _FRESH = 0.7  # seconds that a reading of the store may be old
 
 
@@ -124,10 +125,9 @@ class Observer:
     async def _target(self, study: Study) -> TargetView | None:
         """While something is to be decided about it, or it is being rolled."""
         spec, status = study.spec, study.status.promotion
-        if spec is None or spec.promotion is None or spec.promotion.target is None or status is None:
+        if spec is None or spec.promotion is None or spec.promotion.target is None:
             return None
-        asked = study.promote_request is not None or study.rollback_request is not None
-        if status.candidate is None and not asked:
+        if status is None or status.state not in _ABOUT_THE_TARGET:
             return None
         name = spec.promotion.target.deployment.name
         try:

@@ -151,6 +151,7 @@ class Record:
     lines: tuple[Line, ...]
 
 
+PromotionAction = KeepParameters | DropParameters | StartStaging | TryTarget | MoveProduction | Record
 Action = (
     StartRound
     | StartWorkers
@@ -164,12 +165,7 @@ Action = (
     | ReleaseTrials
     | FailTrials
     | KeepReferences
-    | KeepParameters
-    | DropParameters
-    | StartStaging
-    | TryTarget
-    | MoveProduction
-    | Record
+    | PromotionAction
 )
 
 

@@ -14,7 +14,7 @@ from tuning_operator.plan.ending import end_round
 from tuning_operator.plan.kstatus import with_kstatus
 from tuning_operator.plan.lost_trials import settle_lost_trials
 from tuning_operator.plan.production import tell_production
-from tuning_operator.plan.promotion import follow_promotion
+from tuning_operator.plan.promotion.follow import follow_promotion
 from tuning_operator.plan.requests import taken_request, trigger_of
 from tuning_operator.plan.rounds import count_trials, obey_budget, obey_selection, start_round
 from tuning_operator.plan.verification import verify

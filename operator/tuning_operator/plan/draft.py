@@ -43,6 +43,10 @@ class Draft:
     def condition(self, kind: ConditionType, value: ConditionStatus, reason: str, message: str) -> None:
         self.status = with_condition(self.status, kind, value, reason, message, self.observed.now)
 
+    def leave_out(self, kind: ConditionType) -> None:
+        """Of what the study does not have."""
+        self.set(conditions=[entry for entry in self.status.conditions if entry.type != kind])
+
     def done(self, poll: bool = False) -> Plan:
         return Plan(self.status, tuple(self.actions), tuple(self.events), poll)
 

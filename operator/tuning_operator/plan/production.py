@@ -4,7 +4,7 @@ from tuning_operator import reasons
 from tuning_operator.plan import episodes
 from tuning_operator.plan.actions import StudyEvent
 from tuning_operator.plan.draft import Draft
-from tuning_study.api.status import ConditionType, DriftStatus, ProductionStatus
+from tuning_study.api.status import DriftStatus, ProductionStatus
 
 
 def tell_production(draft: Draft) -> None:
@@ -16,7 +16,7 @@ def tell_production(draft: Draft) -> None:
     if metrics:
         _tell_degraded(draft)
     else:
-        _leave_out(draft, "Degraded")
+        draft.leave_out("Degraded")
     _tell_drifted(draft, production.drift)
     retune = draft.status.retune
     episode = episodes.follow(retune.episode, production, draft.observed.now)
@@ -48,7 +48,7 @@ def _tell_degraded(draft: Draft) -> None:
 def _tell_drifted(draft: Draft, drift: DriftStatus | None) -> None:
     draft.set(drift=drift)
     if drift is None:
-        _leave_out(draft, "Drifted")
+        draft.leave_out("Drifted")
         return
     before = draft.status.condition("Drifted")
     was_drifted = before is not None and before.status == "True"
@@ -61,10 +61,6 @@ def _tell_drifted(draft: Draft, drift: DriftStatus | None) -> None:
             draft.condition("Drifted", "False", reasons.DATA_STEADY, drift.message)
         case "Unknown":
             draft.condition("Drifted", "Unknown", reasons.NO_EVIDENCE, drift.message)
-
-
-def _leave_out(draft: Draft, kind: ConditionType) -> None:
-    draft.set(conditions=[entry for entry in draft.status.conditions if entry.type != kind])
 
 
 def _is_unknown(entry: ProductionStatus) -> bool:

@@ -363,11 +363,6 @@ class TuningStudySpec(Model):
             )
         ]
 
-    @property
-    def promotes(self) -> bool:
-        """Whether what is in production is this study's to change, and so known for certain."""
-        return self.promotion is not None and self.promotion.mode != "None"
-
     def direction_of(self, metric: ProductionMetric) -> Direction:
         """Which of the metric's values in production are better: as it says itself, else as the objective of its name
         does."""

@@ -1,20 +1,15 @@
 """The TuningStudy's status: a summary of counts and the best, small at any number of trials."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from tuning_study.api.promotion_status import PromotionStatus
 from tuning_study.api.retune import RETUNES_KEPT
 from tuning_study.api.rules import Model
-from tuning_study.text import truncate
-
-
-def _cut_to(length: int) -> Callable[[Any], Any]:
-    return lambda value: truncate(value, length) if isinstance(value, str) else value
-
+from tuning_study.api.status_fields import Label, Message, Short, Value
 
 State = Literal["Pending", "Running", "Verifying", "Suspended", "Complete", "Failed"]
 Trigger = Literal["Created", "SpecChanged", "Manual", "Alert", "Degradation", "Drift", "Schedule"]
@@ -27,8 +22,6 @@ does not list who asks; the study is suspended, or frozen, or runs; it was retun
 hours; as many rounds as the operator may start at once run in other studies."""
 Verdict = Literal["Degraded", "Healthy", "Unknown"]
 Outcome = Literal["Improved", "NoBetter", "Failed"]
-PromotionState = Literal["Candidate", "Gated", "Held", "Staging", "Promoting", "Stable", "RollingBack", "RolledBack"]
-GateVerdict = Literal["Passed", "Refused", "Unknown"]
 RetuneOutcome = Literal["Started", Suppression]
 ConditionStatus = Literal["True", "False", "Unknown"]
 ConditionType = Literal[
@@ -44,19 +37,9 @@ ConditionType = Literal[
     "Stalled",
     "Reconciling",
 ]
-# Texts of any length are taken, and cut with a mark: no text may keep a status from being written.
-Label = Annotated[str, BeforeValidator(_cut_to(128)), Field(max_length=128)]
-Short = Annotated[str, BeforeValidator(_cut_to(512)), Field(max_length=512)]
-Message = Annotated[str, BeforeValidator(_cut_to(1024)), Field(max_length=1024)]
-# JSON has no infinity, so that is told as text.
-Value = Annotated[
-    float | Literal["Infinity", "-Infinity"], WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True})
-]
 ROUNDS_KEPT = 10
 FEATURES_TOLD = 10
 MAX_DIAGNOSES = 10
-REFUSED_KEPT = 10
-_ROUND = re.compile(r"-params-r([0-9]+)-[0-9a-f]{8}$")
 MANIFEST_TRIGGERS: tuple[Trigger, ...] = ("Created", "SpecChanged")
 
 
@@ -303,88 +286,6 @@ class DriftStatus(Model):
         default_factory=list, max_length=FEATURES_TOLD, description="Those with the largest index, the largest first."
     )
     message: Message = Field("", description="The evidence in numbers, or why there is none.")
-
-
-class GateStatus(Model):
-    """One gate on the way to production."""
-
-    name: Label = Field(
-        description="What is asked: Verified, Constraints, Better, Drift, NotRolledBack, NotFrozen, Approved or "
-        "Staging."
-    )
-    verdict: GateVerdict = Field(
-        description="Passed, Refused, or Unknown while nobody can tell; only Passed lets the parameters through."
-    )
-    message: Short = Field("", description="Why, in numbers where there are some.")
-
-
-class RolledBack(Model):
-    """Parameters that were taken out of production."""
-
-    parameters: Short = Field(description="Name of their ConfigMap.")
-    reason: Label = Field("", description="Why they were. The record has all of it.")
-
-
-class Approval(Model):
-    """A person's word that parameters are to go to production."""
-
-    parameters: Short = Field(description="Name of their ConfigMap.")
-    by: Short = Field(description="Who, as they said.")
-    reason: Short = Field("", description="Why, in their words.")
-    again: bool = Field(False, description="Whether although they were rolled back before.")
-
-    @property
-    def who(self) -> str:
-        return f"{self.by}: {self.reason}" if self.reason else self.by
-
-
-class PromotionStatus(Model):
-    """What is in production, and what is on its way there. The names are those of ConfigMaps."""
-
-    state: PromotionState = Field(
-        "Stable",
-        description="Candidate: a round has left new parameters. Gated: a gate keeps them out. Staging: the check of "
-        "`spec.promotion.staging` runs. Held: the message names what is in the way. Promoting, RollingBack: the target "
-        "is being rolled. Stable, RolledBack: done.",
-    )
-    message: Message = Field("", description="The state in words.")
-    since: datetime | None = Field(None, description="When the state began.")
-    stable: Short | None = Field(
-        None, description="The parameters in production. While rolling back, those that are gone back to."
-    )
-    stable_since: datetime | None = Field(None, description="When they went to production, or came back.")
-    previous: Short | None = Field(None, description="Those that were in production before: a rollback goes there.")
-    candidate: Short | None = Field(
-        None, description="Those that are on their way to production, or, while rolling back, out of it."
-    )
-    gates: list[GateStatus] = Field(default_factory=list, max_length=8, description="The gates of the candidate.")
-    approval: Approval | None = None
-    answer: Message = Field("", description="Why the last request of a person was not done. Empty if it was.")
-    rolled_back: list[RolledBack] = Field(
-        default_factory=list,
-        max_length=REFUSED_KEPT,
-        description="The last ten that were rolled back. They are not promoted again, unless a person says so.",
-    )
-    steps: int = Field(0, description="Number of changes of state so far.")
-    last_promote: Short | None = Field(
-        None, description="Digest of the annotation tuning.dev/promote when it was last read."
-    )
-    last_rollback: Short | None = Field(
-        None, description="Digest of the annotation tuning.dev/rollback when it was last read."
-    )
-
-    @property
-    def is_moving(self) -> bool:
-        """Whether a target is being rolled, one way or the other."""
-        return self.state in ("Promoting", "RollingBack")
-
-
-def round_of_parameters(name: str) -> int:
-    """The number of the round that left the ConfigMap of this name."""
-    found = _ROUND.search(name)
-    if found is None:
-        raise ValueError(f"{name!r} is no ConfigMap with parameters")
-    return int(found[1])
 
 
 def in_production(status: "TuningStudyStatus") -> Round | None:

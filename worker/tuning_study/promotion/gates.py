@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tuning_study.api.promotion import Gates
-from tuning_study.api.status import Best, GateStatus, GateVerdict
+from tuning_study.api.promotion_status import GateStatus, GateVerdict
+from tuning_study.api.status import Best
 from tuning_study.promotion.parameters import digest_of
 from tuning_study.results.outcome import Comparison, Difference
 
-GateName = Literal["Verified", "Constraints", "Better", "Drift", "NotRolledBack", "NotFrozen", "Approved"]
+GateName = Literal["Verified", "Constraints", "Better", "Drift", "NotRolledBack", "NotFrozen", "Approved", "Staging"]
 OVERRIDABLE: tuple[GateName, ...] = ("Better", "Drift", "Approved")
 """What a person may decide otherwise, with a word that is kept."""
 
@@ -52,7 +53,7 @@ class Circumstances:
 
 
 def judge(candidate: Candidate, gates: Gates, around: Circumstances) -> list[GateStatus]:
-    """Every gate, in the order in which they are told."""
+    """Every gate but Staging, in the order in which they are told."""
     told = [
         _verified(candidate),
         _constraints(candidate),
@@ -63,6 +64,17 @@ def judge(candidate: Candidate, gates: Gates, around: Circumstances) -> list[Gat
         _approved(around),
     ]
     return [_overridden(gate, around.approved_by) for gate in told] if around.approved_by else told
+
+
+def checked(finished: Literal["Complete", "Failed"] | None, why: str = "") -> GateStatus:
+    """The gate Staging, by the end of the Job that checks the parameters; None while it runs."""
+    match finished:
+        case "Complete":
+            return _gate("Staging", "Passed")
+        case "Failed":
+            return _gate("Staging", "Refused", f"the check failed: {why}")
+        case None:
+            return _gate("Staging", "Unknown", "the check runs")
 
 
 def let_through(told: Sequence[GateStatus]) -> bool:
@@ -148,5 +160,5 @@ def _numbers(entry: Difference, gates: Gates) -> str:
     )
 
 
-def _gate(name: str, verdict: GateVerdict, message: str = "") -> GateStatus:
+def _gate(name: GateName, verdict: GateVerdict, message: str = "") -> GateStatus:
     return GateStatus(name=name, verdict=verdict, message=message)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tuning_study.api.promotion import Gates
-from tuning_study.api.status import Best, GateStatus
+from tuning_study.api.promotion_status import GateStatus
+from tuning_study.api.status import Best
 from tuning_study.promotion.gates import Candidate, Circumstances, in_words, judge, let_through
 from tuning_study.results.outcome import Comparison, Difference
 

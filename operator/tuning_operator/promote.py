@@ -10,10 +10,18 @@ from tuning_operator import reasons
 from tuning_operator.exceptions import ProductionRefused
 from tuning_operator.objects import parameters_config_map
 from tuning_operator.observe.observation import Study
-from tuning_operator.plan.actions import KeepParameters, MoveProduction, Record, StartStaging, TryTarget
-from tuning_operator.plan.promotion import OPERATOR
+from tuning_operator.plan.actions import (
+    DropParameters,
+    KeepParameters,
+    MoveProduction,
+    PromotionAction,
+    Record,
+    StartStaging,
+    TryTarget,
+)
+from tuning_operator.plan.promotion.steps import OPERATOR
+from tuning_operator.rollout import deployment, staging
 from tuning_operator.stores import Stores
-from tuning_operator.targets import deployment, staging
 from tuning_store import record
 from tuning_store.record import Line
 from tuning_study.api.promotion import StagingJob
@@ -22,15 +30,13 @@ from tuning_study.promotion.parameters import VerifiedParameters, read_document
 _VERIFIED = "Verified"
 
 
-class ProductionMover:
+class Promoter:
     """For all studies; used by the event loop alone. Every action can be repeated without harm."""
 
     def __init__(self, cluster: Cluster, stores: Stores) -> None:
         self._cluster, self._stores = cluster, stores
 
-    async def execute(
-        self, action: KeepParameters | StartStaging | TryTarget | MoveProduction | Record, study: Study
-    ) -> None:
+    async def execute(self, action: PromotionAction, study: Study) -> None:
         """Raises StoreError, ClusterError and ProductionRefused."""
         match action:
             case KeepParameters(found, at):
@@ -38,6 +44,9 @@ class ProductionMover:
                 line = Line(_VERIFIED, message, at, OPERATOR, evidence, key=_key(found.name))
                 await self._record(study, [line])
                 await self._cluster.create_config_map(parameters_config_map.of_round(found, study.namespace, study.uid))
+            case DropParameters(name):
+                await self._cluster.delete_config_map(study.namespace, name)
+                await self._cluster.delete_job(study.namespace, staging.job_name(study.name, study.uid, name))
             case StartStaging(name, check):
                 await self._start_check(study, name, check)
             case TryTarget(target, name):

@@ -1,0 +1,52 @@
+"""A step of a promotion: told in status and Event, and kept in the record."""
+
+from collections.abc import Mapping
+
+from tuning_operator import reasons
+from tuning_operator.plan.actions import Record, StudyEvent
+from tuning_operator.plan.draft import Draft
+from tuning_store.record import Line
+from tuning_study.api.promotion_status import PromotionState, PromotionStatus
+
+OPERATOR = "the operator"
+"""Who acts where no person does."""
+_BAD: tuple[PromotionState, ...] = ("RollingBack", "RolledBack", "Held")
+
+
+def now(draft: Draft) -> PromotionStatus:
+    assert draft.status.promotion is not None
+    return draft.status.promotion
+
+
+def update(draft: Draft, **fields: object) -> None:
+    """Not worth telling by itself."""
+    draft.set(promotion=now(draft).model_copy(update=fields))
+
+
+def step(
+    draft: Draft, state: PromotionState, message: str, who: str, *, kind: str | None = None, **fields: object
+) -> None:
+    """A change of state. `kind` is what it is called in Event and record, where that is not the state."""
+    update(draft, state=state, message=message, since=draft.observed.now, steps=now(draft).steps + 1, **fields)
+    told, after = kind or state, now(draft)
+    draft.events.append(StudyEvent(told, message, "Warning" if state in _BAD else "Normal"))
+    evidence = {
+        "stable": after.stable,
+        "candidate": after.candidate,
+        "previous": after.previous,
+        "gates": [gate.manifest() for gate in after.gates],
+    }
+    _record(draft, told, message, who, evidence)
+
+
+def refuse(draft: Draft, who: str, why: str) -> None:
+    """What a person asked for is not done."""
+    message = f"{who}: not done, as {why}"
+    update(draft, answer=message, steps=now(draft).steps + 1)
+    draft.events.append(StudyEvent(reasons.PROMOTION_REFUSED, message, "Warning"))
+    _record(draft, reasons.PROMOTION_REFUSED, message, who, {})
+
+
+def _record(draft: Draft, kind: str, message: str, who: str, evidence: Mapping[str, object]) -> None:
+    key = f"promotion/{now(draft).steps}"
+    draft.actions.append(Record((Line(kind, message, draft.observed.now, who, evidence, key=key),)))

@@ -1,0 +1,87 @@
+"""`status.promotion`: what is in production, what is on its way there, and what keeps it out."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from tuning_study.api.rules import Model
+from tuning_study.api.status_fields import Label, Message, Short
+
+PromotionState = Literal["Candidate", "Gated", "Held", "Staging", "Promoting", "Stable", "RollingBack", "RolledBack"]
+GateVerdict = Literal["Passed", "Refused", "Unknown"]
+ROLLED_BACK_KEPT = 10
+
+
+class GateStatus(Model):
+    """One gate on the way to production."""
+
+    name: Label = Field(
+        description="What is asked: Verified, Constraints, Better, Drift, NotRolledBack, NotFrozen, Approved or "
+        "Staging."
+    )
+    verdict: GateVerdict = Field(
+        description="Passed, Refused, or Unknown while nobody can tell; only Passed lets the parameters through."
+    )
+    message: Short = Field("", description="Why, in numbers where there are some.")
+
+
+class RolledBack(Model):
+    """Parameters that were taken out of production."""
+
+    parameters: Short = Field(description="Name of their ConfigMap.")
+    reason: Label = Field("", description="Why they were. The record has all of it.")
+
+
+class Approval(Model):
+    """A person's word that parameters are to go to production."""
+
+    parameters: Short = Field(description="Name of their ConfigMap.")
+    by: Short = Field(description="Who, as they said.")
+    reason: Short = Field("", description="Why, in their words.")
+    again: bool = Field(False, description="Whether although they were rolled back before.")
+
+    @property
+    def who(self) -> str:
+        return f"{self.by}: {self.reason}" if self.reason else self.by
+
+
+class PromotionStatus(Model):
+    """What is in production, and what is on its way there. The names are those of ConfigMaps."""
+
+    state: PromotionState = Field(
+        "Stable",
+        description="Candidate: a round has left new parameters. Gated: a gate keeps them out. Staging: the check of "
+        "`spec.promotion.staging` runs. Held: the message names what is in the way. Promoting, RollingBack: the target "
+        "is being rolled. Stable, RolledBack: done.",
+    )
+    message: Message = Field("", description="The state in words.")
+    since: datetime | None = Field(None, description="When the state began.")
+    stable: Short | None = Field(
+        None, description="The parameters in production. While rolling back, those that are gone back to."
+    )
+    stable_since: datetime | None = Field(None, description="When they went to production, or came back.")
+    previous: Short | None = Field(None, description="Those that were in production before: a rollback goes there.")
+    candidate: Short | None = Field(
+        None, description="Those that are on their way to production, or, while rolling back, out of it."
+    )
+    gates: list[GateStatus] = Field(default_factory=list, max_length=8, description="The gates of the candidate.")
+    approval: Approval | None = None
+    answer: Message = Field("", description="Why the last request of a person was not done. Empty if it was.")
+    rolled_back: list[RolledBack] = Field(
+        default_factory=list,
+        max_length=ROLLED_BACK_KEPT,
+        description="The last ten that were rolled back. They are not promoted again, unless a person says so.",
+    )
+    steps: int = Field(0, description="Number of changes of state so far.")
+    last_promote: Short | None = Field(
+        None, description="Digest of the annotation tuning.dev/promote when it was last read."
+    )
+    last_rollback: Short | None = Field(
+        None, description="Digest of the annotation tuning.dev/rollback when it was last read."
+    )
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a target is being rolled, one way or the other."""
+        return self.state in ("Promoting", "RollingBack")
