@@ -11,8 +11,8 @@ from typing import Any
 
 from canary_rules import MOST, Answer, argo, flagger
 
-from tuning_operator.prometheus.answer import Missing, read_answer
-from tuning_operator.prometheus.client import MAX_BODY
+from tuning_prometheus.answer import Missing, read_answer
+from tuning_prometheus.client import MAX_BODY
 from tuning_study.api.canary import Canary
 from tuning_study.promotion.canary import looks
 from tuning_study.promotion.canary.analysis import begin, judge, observe

@@ -136,6 +136,16 @@ class FakeCluster(Cluster):
                 found["metadata"]["generation"] += 1
             self.objects["Deployment", name] = self._touch(found)
 
+    async def create_deployment(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
+        """Its pods become ready when a test says so: `set_rollout`."""
+        self._called("create_deployment", writes=None if try_only else "create Deployment")
+        if not try_only and ("Deployment", body["metadata"]["name"]) not in self.objects:
+            self._keep({**body, "metadata": {**body["metadata"], "generation": 1, "uid": body["metadata"]["name"]}})
+
+    async def delete_deployment(self, namespace: str, name: str) -> None:
+        self._called("delete_deployment", writes="delete Deployment")
+        self.objects.pop(("Deployment", name), None)
+
     async def create_job(self, body: Mapping[str, Any]) -> None:
         self._called("create_job", writes="create Job")
         if ("Job", body["metadata"]["name"]) not in self.objects:

@@ -147,21 +147,27 @@ class Cluster:
         await self._write("PATCH", path, body, _APPLY, query)
 
     @_translated
+    async def create_deployment(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
+        """Create the Deployment; nothing happens when it is there. Raises Invalid when another one has its name.
+
+        With `try_only` nothing is made.
+        """
+        query = [("fieldManager", names.FIELD_MANAGER), *([("dryRun", "All")] if try_only else [])]
+        await self._create(f"/apis/apps/v1/namespaces/{body['metadata']['namespace']}/deployments", body, query)
+
+    @_translated
+    async def delete_deployment(self, namespace: str, name: str) -> None:
+        """Remove a Deployment and its pods; nothing happens when it is gone."""
+        await self._delete(_deployment_path(namespace, name), {"propagationPolicy": "Background"})
+
+    @_translated
     async def create_job(self, body: Mapping[str, Any]) -> None:
         """Create the Job; nothing happens when it is there. Raises Invalid when another one has its name.
 
         Not applied: what was made may belong to a queue by now, which decides over some of its fields.
         """
-        metadata = body["metadata"]
-        path = f"/apis/batch/v1/namespaces/{metadata['namespace']}/jobs"
-        try:
-            await self._write("POST", path, body, query=[("fieldManager", names.FIELD_MANAGER)])
-        except ApiException as error:
-            if error.status != 409:
-                raise
-            found = (await self._request("GET", f"{path}/{metadata['name']}"))["metadata"]
-            if found.get("ownerReferences") != metadata["ownerReferences"] and "deletionTimestamp" not in found:
-                raise Invalid(f"another Job has the name {metadata['name']}: delete it", 409) from error
+        path = f"/apis/batch/v1/namespaces/{body['metadata']['namespace']}/jobs"
+        await self._create(path, body, [("fieldManager", names.FIELD_MANAGER)])
 
     @_translated
     async def patch_job(self, namespace: str, name: str, change: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -305,6 +311,18 @@ class Cluster:
                 item["metadata"].pop("managedFields", None)
                 yield item
             following = asked["continue"] = page["metadata"].get("continue", "")
+
+    async def _create(self, path: str, body: Mapping[str, Any], query: Sequence[tuple[str, str]]) -> None:
+        metadata = body["metadata"]
+        try:
+            await self._write("POST", path, body, query=query)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+            found = (await self._request("GET", f"{path}/{metadata['name']}"))["metadata"]
+            if found.get("ownerReferences") != metadata.get("ownerReferences") and "deletionTimestamp" not in found:
+                told = f"another {body['kind']} has the name {metadata['name']}: delete it"
+                raise Invalid(told, 409) from error
 
     async def _delete(self, path: str, options: Mapping[str, Any]) -> None:
         try:

@@ -16,6 +16,8 @@ ROLLBACK_ANNOTATION = f"{GROUP}/rollback"  # on a study: the parameters of befor
 # On the pod template of a target, and on the ConfigMap in production: the name of the parameters' own ConfigMap.
 PARAMETERS_ANNOTATION = f"{GROUP}/parameters"
 PROMOTABLE_LABEL = f"{GROUP}/promotable"  # on a target: `true` where the operator may roll it
+CANARY_LABEL = f"{GROUP}/canary"  # on a canary's Deployment and pods: the name of the Deployment
+TEMPLATE_ANNOTATION = f"{GROUP}/template"  # on a canary's Deployment: the digest of the target's pod template then
 WORKERS_ANNOTATION = f"{GROUP}/workers"  # on a Job: the digest of the spec.workers that it was made from
 REPLICAS_ANNOTATION = f"{GROUP}/replicas"  # on a Job: how many workers were asked for when it was made
 SUSPENDED_ANNOTATION = f"{GROUP}/suspended"  # on a Job: `true` while it is the operator that suspends it

@@ -22,11 +22,14 @@ from tuning_kube import logs, names
 from tuning_kube.client import JOBS, STUDIES, Cluster
 from tuning_kube.errors import ClusterError, InvalidSettings, NotFound, Unavailable
 from tuning_operator import handlers, lease, metrics
+from tuning_operator.keepers.canary import CanaryKeeper
 from tuning_operator.keepers.history import HistoryKeeper
 from tuning_operator.keepers.logins import LoginKeeper
 from tuning_operator.keepers.predictions import PredictionsKeeper
 from tuning_operator.keepers.production import ProductionKeeper
+from tuning_operator.keepers.servers import Servers
 from tuning_operator.loops import Loops
+from tuning_operator.observe.canaries import Canaries
 from tuning_operator.observe.evidence import EvidenceCache
 from tuning_operator.provision import Provisioner
 from tuning_operator.reconcile import Reconciler
@@ -103,14 +106,16 @@ async def _lead(settings: Settings, cluster: Cluster, loops: Loops) -> None:
     provisioner = Provisioner(settings, cluster, stores)
     listing = partial(cluster.list_metadata, JOBS, settings.watch_namespaces, labelSelector=names.STUDY_LABEL)
     await loops.wait_for_jobs(await _answered(listing))
-    evidence = EvidenceCache(stores)
-    loops.lead(Reconciler(settings, cluster, stores, provisioner, evidence))
+    evidence, canaries = EvidenceCache(stores), Canaries()
+    loops.lead(Reconciler(settings, cluster, stores, provisioner, evidence, canaries))
     metrics.leading(True)
     log.info("leading", identity=settings.identity)
     history, logins = HistoryKeeper(settings, cluster, provisioner, owner), LoginKeeper(settings, cluster, provisioner)
-    production = ProductionKeeper(settings.prometheus_url, cluster, stores, evidence, loops.wake)
+    servers = Servers(settings.prometheus_url, cluster)
+    production = ProductionKeeper(servers, stores, evidence, loops.wake)
+    canary = CanaryKeeper(servers, stores, canaries, loops.wake)
     predictions = PredictionsKeeper(stores, evidence)
-    await asyncio.gather(history.run(), logins.run(), production.run(), predictions.run())
+    await asyncio.gather(history.run(), logins.run(), production.run(), predictions.run(), canary.run())
 
 
 async def _follow(loops: Loops) -> None:

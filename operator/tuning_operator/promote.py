@@ -11,16 +11,19 @@ from tuning_operator.exceptions import ProductionRefused
 from tuning_operator.objects import parameters_config_map
 from tuning_operator.observe.observation import Study
 from tuning_operator.plan.actions import (
+    DropCanary,
     DropParameters,
     KeepParameters,
     MoveProduction,
     PromotionAction,
     Record,
+    StartCanary,
     StartStaging,
+    TryCanary,
     TryTarget,
 )
 from tuning_operator.plan.promotion.steps import OPERATOR
-from tuning_operator.rollout import deployment, staging
+from tuning_operator.rollout import canary, deployment, staging
 from tuning_operator.stores import Stores
 from tuning_store import record
 from tuning_store.record import Line
@@ -49,6 +52,12 @@ class Promoter:
                 await self._cluster.delete_job(study.namespace, staging.job_name(study.name, study.uid, name))
             case StartStaging(name, check):
                 await self._start_check(study, name, check)
+            case TryCanary(target, name, replicas):
+                await self._make_canary(study, target, name, replicas, try_only=True)
+            case StartCanary(target, name, replicas):
+                await self._make_canary(study, target, name, replicas, try_only=False)
+            case DropCanary(name):
+                await self._cluster.delete_deployment(study.namespace, name)
             case TryTarget(target, name):
                 await self._roll(deployment.rolling(study.namespace, target, name), try_only=True)
             case MoveProduction(name, target):
@@ -69,6 +78,21 @@ class Promoter:
         except (Invalid, Forbidden) as error:
             told = f"the API server does not take the Job of spec.promotion.staging: {error}"
             raise ProductionRefused(reasons.STAGING_REFUSED, told) from error
+
+    async def _make_canary(self, study: Study, target: str, name: str, replicas: int, *, try_only: bool) -> None:
+        try:
+            found = await self._cluster.read_deployment(study.namespace, target)
+            source = canary.Source(study.namespace, study.name, study.uid, name, replicas)
+            await self._cluster.create_deployment(canary.canary_deployment(found, source), try_only=try_only)
+        except NotFound as error:
+            reason, told = deployment.missing(target).problem or ("", str(error))
+            raise ProductionRefused(reason, told) from error
+        except Forbidden as error:
+            told = f"the operator may not make a Deployment for the canary: set the chart's promotion.canary: {error}"
+            raise ProductionRefused(reasons.TARGET_FORBIDDEN, told) from error
+        except Invalid as error:
+            told = f"the API server does not take the Deployment of the canary: {error}"
+            raise ProductionRefused(reasons.CANARY_REFUSED, told) from error
 
     async def _roll(self, change: Mapping[str, Any], *, try_only: bool) -> None:
         name = change["metadata"]["name"]

@@ -56,6 +56,8 @@ TARGET_FORBIDDEN: Final = "TargetForbidden"  # the operator lacks the right; the
 TARGET_NOT_PROMOTABLE: Final = "TargetNotPromotable"  # it lacks the label that allows it
 PARAMETERS_LOST: Final = "ParametersLost"  # the record does not hold them any more
 STAGING_REFUSED: Final = "StagingRefused"  # the API server does not take the Job that checks them
+CANARY_REFUSED: Final = "CanaryRefused"  # the API server does not take the Deployment of the canary
+CANARY_WITHOUT_PARAMETERS: Final = "CanaryWithoutParameters"  # the target does not read the ConfigMap in production
 TARGET_CONFLICT: Final = "TargetConflict"  # somebody else owns the field that would be written
 
 # Failed
@@ -76,6 +78,11 @@ RETUNE_SUPPRESSED: Final = "RetuneSuppressed"
 EPISODE_OVER: Final = "EpisodeOver"  # the model is well again, and no alert fires
 PARAMETERS_VERIFIED: Final = "ParametersVerified"  # a round has left its ConfigMap
 PROMOTED: Final = "Promoted"
+CANARY_PASSED: Final = "CanaryPassed"
+CANARY_HARMED: Final = "CanaryHarmed"
+CANARY_STOPPED: Final = "CanaryStopped"  # by a person
+CANARY_UNDECIDED: Final = "CanaryUndecided"  # its time is over, and neither harm nor that there is none was shown
+CANARY_RESTARTED: Final = "CanaryRestarted"  # the target has changed, so that the two sides differed in more
 PROMOTION_REFUSED: Final = "PromotionRefused"  # what a person asked for is not done
 WARM_START_CLIPPED: Final = "WarmStartClipped"  # a point was moved into the space
 # … and the reasons of status.diagnosis, each when it is first found; tuning_study.results.diagnosis lists them

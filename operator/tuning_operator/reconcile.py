@@ -15,6 +15,7 @@ from tuning_kube.errors import ClusterError, Forbidden, Invalid
 from tuning_operator import metrics, reasons
 from tuning_operator.exceptions import ProductionRefused, SecretUnusable
 from tuning_operator.execute import Executor
+from tuning_operator.observe.canaries import Canaries
 from tuning_operator.observe.evidence import EvidenceCache
 from tuning_operator.observe.observation import Observation, StoreProblem, Study
 from tuning_operator.observe.observer import ObservationCaches, Observer
@@ -54,10 +55,12 @@ class Reconciler:
         stores: Stores,
         provisioner: Provisioner,
         evidence: EvidenceCache,
+        canaries: Canaries,
     ) -> None:
-        self._settings, self._cluster, self._provisioner, self._evidence = settings, cluster, provisioner, evidence
+        self._settings, self._cluster, self._provisioner = settings, cluster, provisioner
+        self._evidence, self._canaries = evidence, canaries
         self._gate = RoundGate(settings.max_running_rounds)
-        self._observer = Observer(cluster, stores, evidence)
+        self._observer = Observer(cluster, stores, evidence, canaries)
         self._executor = Executor(settings, cluster, stores)
 
     def take_over(self, bodies: Iterable[Mapping[str, Any]]) -> None:
@@ -70,6 +73,7 @@ class Reconciler:
         """The study is gone."""
         self._gate.forget(uid)
         self._evidence.forget(uid)
+        self._canaries.forget(uid)
 
     async def reconcile(
         self,
@@ -214,8 +218,15 @@ def _hold_production(error: ProductionRefused, observed: Observation) -> Plan:
 def _count_promotions(study: Study, before: TuningStudyStatus, after: TuningStudyStatus) -> None:
     """Ends and waits, not the steps between them."""
     now, steps = after.promotion, before.promotion.steps if before.promotion is not None else 0
-    if now is not None and now.steps > steps and not now.is_moving and now.state != "Candidate":
+    if now is None or now.steps == steps:
+        return
+    if not now.is_moving and now.state != "Candidate":
         metrics.promoted(study.namespace, study.name, "Promoted" if now.state == "Stable" else now.state)
+    decided = now.canary.decision if now.canary is not None else None
+    earlier = before.promotion.canary.decision if before.promotion is not None and before.promotion.canary else None
+    asked = study.spec.promotion.canary if study.spec is not None and study.spec.promotion is not None else None
+    if decided is not None and earlier is None and asked is not None and asked.dry_run:
+        metrics.promoted(study.namespace, study.name, f"Would{decided}")
 
 
 def _count_retunes(study: Study, before: TuningStudyStatus, after: TuningStudyStatus) -> None:

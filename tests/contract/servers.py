@@ -102,16 +102,21 @@ def prometheus(
     rules: Path | None = None,
     *alertmanagers: str,
     interval: str = "200ms",
+    discovered: Path | None = None,
 ) -> Iterator[str]:
     """A Prometheus that scrapes the targets (`host:port`) so often, and has done so; its URL.
 
+    In `discovered`, a folder, are further ones, which come and go: files with their labels, as file_sd has them.
     `alertmanagers` are the `host:port` of those that it tells of the rules' alerts.
     """
     server, port = program("prometheus", "prometheus"), free_port()
     configuration = folder / "prometheus.yaml"
+    static: dict[str, object] = {"job_name": "test", "honor_labels": True}
+    static["static_configs"] = [{"targets": list(targets)}]
+    found = {"job_name": "found", "file_sd_configs": [{"files": [f"{discovered}/*.json"], "refresh_interval": "1s"}]}
     document: dict[str, object] = {
         "global": {"scrape_interval": interval, "evaluation_interval": interval},
-        "scrape_configs": [{"job_name": "test", "honor_labels": True, "static_configs": [{"targets": list(targets)}]}],
+        "scrape_configs": [static, *([found] if discovered is not None else [])],
         "rule_files": [str(rules)] if rules else [],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": alertmanagers}]}]},
     }

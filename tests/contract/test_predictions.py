@@ -169,7 +169,7 @@ class Operator:
         self._url = url
 
     async def look(self, now: datetime) -> None:
-        await ProductionKeeper(None, None, self.stores, self.evidence, lambda _: None).tell_news()  # type: ignore[arg-type]
+        await ProductionKeeper(None, self.stores, self.evidence, lambda _: None).tell_news()  # type: ignore[arg-type]
         await self.evidence.production(self.study, now)
         await self.keeper.close_windows(now)
 

@@ -209,7 +209,7 @@ async def test_the_keeper_drops_what_nobody_reads_of_the_studies_that_it_looks_a
 ) -> None:
     stores = Stores(postgres_url, "cluster")
     evidence = EvidenceCache(stores)
-    keeper = ProductionKeeper(None, None, stores, evidence, lambda _: None)  # type: ignore[arg-type]
+    keeper = ProductionKeeper(None, stores, evidence, lambda _: None)  # type: ignore[arg-type]
     manifest = {"name": "digits", "namespace": "team", "uid": "uid-1", "generation": 1, "resourceVersion": "1"}
     add_observations(admin, "cluster", [reading(number) for number in range(2100)])
     await keeper.tidy()

@@ -16,8 +16,8 @@ from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from authority import Authority
-from tuning_operator.prometheus.answer import Missing, Value
-from tuning_operator.prometheus.client import MAX_BODY, MAX_QUERIES, Prometheus, Server
+from tuning_prometheus.answer import Missing, Value
+from tuning_prometheus.client import MAX_BODY, MAX_QUERIES, Prometheus, Server
 
 from . import servers
 

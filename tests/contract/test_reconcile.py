@@ -15,6 +15,7 @@ from builders import MAXIMIZE, MINIMIZE, make_manifest_spec, make_round
 from fakes import FakeCluster
 from tuning_kube.errors import Conflict, Invalid
 from tuning_kube.names import RETUNE_ANNOTATION
+from tuning_operator.observe.canaries import Canaries
 from tuning_operator.observe.evidence import EvidenceCache
 from tuning_operator.provision import Provisioner
 from tuning_operator.reconcile import Memory, Reconciler
@@ -46,7 +47,8 @@ class World:
         stores = Stores(self.url, "cluster")
         self.evidence = EvidenceCache(stores)
         provisioner = Provisioner(settings, self.cluster, stores)
-        self.reconciler = Reconciler(settings, self.cluster, stores, provisioner, self.evidence)
+        self.canaries = Canaries()
+        self.reconciler = Reconciler(settings, self.cluster, stores, provisioner, self.evidence, self.canaries)
         self.memory = Memory()
 
     def see(self) -> None:

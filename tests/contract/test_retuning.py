@@ -52,7 +52,7 @@ class Production:
     async def look(self) -> None:
         """After the keeper has heard of what is new."""
         stores = Stores(self.world.url, "cluster")
-        await ProductionKeeper(None, self.world.cluster, stores, self.world.evidence, lambda _: None).tell_news()
+        await ProductionKeeper(None, stores, self.world.evidence, lambda _: None).tell_news()  # type: ignore[arg-type]
         await self.world.look()
 
     async def look_until(self, state: str, round: int = 1) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +13,8 @@ from integration.harness import ControlPlane, Kube
 from tuning_kube.client import Cluster
 from tuning_kube.errors import Conflict, Invalid, NotFound
 from tuning_kube.names import PARAMETERS_ANNOTATION, PROMOTION_MANAGER
-from tuning_operator.rollout import staging
+from tuning_operator.exceptions import ProductionRefused
+from tuning_operator.rollout import canary, staging
 from tuning_operator.rollout.deployment import rolling, view
 from tuning_operator.rollout.staging import StagingView, staging_job
 from tuning_study.api.promotion import StagingJob
@@ -132,6 +134,95 @@ async def test_a_check_is_a_job_that_an_api_server_takes(cluster: Cluster, names
 def test_a_check_that_has_ended(kind: str) -> None:
     ended = {"status": {"conditions": [{"type": kind, "status": "True", "message": "it did"}]}}
     assert staging.view(ended) == StagingView(kind, "it did")  # type: ignore[arg-type]
+
+
+class Serving(Argo):
+    """A Deployment whose pods read the parameters in production, in every way that there is."""
+
+    def sync(self, annotations: dict[str, str] | None = None, image: str = "api:1") -> None:
+        stable = {"name": "digits-params-stable"}
+        main = {
+            "name": "main",
+            "image": image,
+            "envFrom": [{"configMapRef": stable}, {"secretRef": {"name": "key"}}],
+            "env": [{"name": "C", "valueFrom": {"configMapKeyRef": {**stable, "key": "TUNING_PARAM_C"}}}],
+        }
+        volumes = [
+            {"name": "parameters", "configMap": stable},
+            {"name": "both", "projected": {"sources": [{"configMap": stable}, {"configMap": {"name": "other"}}]}},
+        ]
+        template = {"metadata": {"labels": {"app": NAME}}, "spec": {"containers": [main], "volumes": volumes}}
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": NAME, "labels": {"tuning.dev/promotable": "true"}},
+            "spec": {"replicas": 3, "selector": {"matchLabels": {"app": NAME}}, "template": template},
+        }
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{NAME}?fieldManager=argocd-controller&force=true"
+        self.plane.request("PATCH", path, body, content_type="application/apply-patch+yaml")
+
+
+@pytest.fixture
+def serving(control_plane: ControlPlane, namespace: str) -> Serving:
+    made = Serving(control_plane, namespace)
+    made.sync()
+    return made
+
+
+async def make_canary(cluster: Cluster, namespace: str, *, try_only: bool = False) -> Any:
+    source = canary.Source(namespace, "digits", "uid-1", SECOND, 2)
+    body = canary.canary_deployment(await read(cluster, namespace), source)
+    del body["metadata"]["ownerReferences"]  # whose study is not there, so that the Deployment would go at once
+    await cluster.create_deployment(body, try_only=try_only)
+    return body
+
+
+async def test_a_canary_is_the_target_s_pod_with_other_parameters(
+    cluster: Cluster, namespace: str, serving: Serving
+) -> None:
+    target = await read(cluster, namespace)
+    await make_canary(cluster, namespace)
+    made = await cluster.read_deployment(namespace, f"{NAME}-canary-1111bbbb")
+    template, original = made["spec"]["template"], target["spec"]["template"]
+    assert template["metadata"]["labels"] == {"app": NAME, "tuning.dev/canary": f"{NAME}-canary-1111bbbb"}
+    assert json.loads(json.dumps(template["spec"]).replace(SECOND, "digits-params-stable")) == original["spec"]
+    assert "digits-params-stable" not in json.dumps(template["spec"]) and '"other"' in json.dumps(template["spec"])
+    assert (made["spec"]["replicas"], made["spec"]["selector"]) == (
+        2,
+        {"matchLabels": {"tuning.dev/canary": f"{NAME}-canary-1111bbbb"}},
+    )
+    assert (await read(cluster, namespace))["spec"] == target["spec"]
+    seen = canary.view(made)
+    assert (seen.complete, seen.made_from, seen.ending) == (False, view(target).template, False)
+
+
+async def test_parameters_that_are_rolled_leave_the_template_what_it_was_and_another_image_does_not(
+    cluster: Cluster, namespace: str, serving: Serving
+) -> None:
+    before = view(await read(cluster, namespace)).template
+    await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+    assert view(await read(cluster, namespace)).template == before
+    serving.sync(image="api:2")
+    assert view(await read(cluster, namespace)).template != before
+
+
+async def test_a_canary_is_tried_made_once_and_taken_away(cluster: Cluster, namespace: str, serving: Serving) -> None:
+    name = f"{NAME}-canary-1111bbbb"
+    await make_canary(cluster, namespace, try_only=True)
+    with pytest.raises(NotFound):
+        await cluster.read_deployment(namespace, name)
+    await make_canary(cluster, namespace)
+    uid = (await cluster.read_deployment(namespace, name))["metadata"]["uid"]
+    await make_canary(cluster, namespace)
+    assert (await cluster.read_deployment(namespace, name))["metadata"]["uid"] == uid
+    for _ in range(2):
+        await cluster.delete_deployment(namespace, name)
+
+
+async def test_a_target_that_reads_no_parameters_has_no_canary(cluster: Cluster, namespace: str, argo: Argo) -> None:
+    argo.sync()
+    with pytest.raises(ProductionRefused, match=r"envFrom: \[\{configMapRef: \{name: digits-params-stable\}\}\]"):
+        await make_canary(cluster, namespace)
 
 
 async def test_one_without_ready_pods_is_not_rolled_out(cluster: Cluster, namespace: str, argo: Argo) -> None:

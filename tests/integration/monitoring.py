@@ -75,6 +75,13 @@ class Alertmanager(Program):
         }
         (self._folder / "config.yml").write_text(yaml.safe_dump(config))
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def start(self) -> None:
         if not self.running:
             command = [program("prometheus-alertmanager", "prometheus-alertmanager")]

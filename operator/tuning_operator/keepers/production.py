@@ -9,14 +9,13 @@ from functools import partial
 
 import structlog
 
-from tuning_kube.client import Cluster
-from tuning_kube.errors import ClusterError, NotFound
 from tuning_operator import metrics
+from tuning_operator.keepers.servers import Servers
 from tuning_operator.observe.evidence import EvidenceCache, Watched
-from tuning_operator.prometheus.answer import Missing, Value
-from tuning_operator.prometheus.client import Prometheus, Server
-from tuning_operator.prometheus.evidence import new_evidence
+from tuning_operator.observe.new_evidence import new_evidence
 from tuning_operator.stores import Stores
+from tuning_prometheus.answer import Missing, Value
+from tuning_prometheus.client import Prometheus
 from tuning_store import production
 from tuning_store.exceptions import StoreError
 from tuning_store.production import Reading
@@ -28,7 +27,6 @@ _OVERLAP = timedelta(seconds=10)  # what was told at a moment may be committed s
 _ASKED_AGAIN_AFTER = timedelta(seconds=30)  # a query that gave no observation; within a shorter window sooner
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
 _BETWEEN_TIDYINGS = 3600.0  # seconds
-_SECRET_HOLDS = 30.0  # seconds for which a Secret is not read again
 Key = tuple[str, str]  # uid of the study, and metric
 
 
@@ -37,20 +35,17 @@ class ProductionKeeper:
 
     def __init__(
         self,
-        prometheus_url: str | None,
-        cluster: Cluster,
+        servers: Servers,
         stores: Stores,
         evidence: EvidenceCache,
         wake: Callable[[Collection[str]], None],
     ) -> None:
-        self._url, self._cluster, self._stores = prometheus_url, cluster, stores
-        self._evidence, self._wake = evidence, wake
+        self._servers, self._stores, self._evidence, self._wake = servers, stores, evidence, wake
         self._seen = _LONG_AGO
         self._tidied_at = time.monotonic()
         self._last: dict[Key, Reading | None] = {}
         self._due: dict[Key, datetime] = {}
         self._asking: dict[Key, asyncio.Task[None]] = {}
-        self._servers: dict[tuple[str, str], tuple[float, Server | Missing]] = {}
 
     async def run(self) -> None:
         await _until_it_works(self._prepare)
@@ -143,10 +138,9 @@ class ProductionKeeper:
     async def _reading(self, key: Key, watched: Watched, prometheus: Prometheus, at: datetime) -> Reading | Missing:
         source = watched.metric.source.prometheus
         assert source is not None
-        server = await self._server(watched)
+        server, whose = await self._servers.of(watched.namespace, watched.server)
         if isinstance(server, Missing):
             return server
-        whose = watched.namespace if watched.server is None else None  # the chart's serves all namespaces
         value = await prometheus.query(server, source.query, at, whose)
         if isinstance(value, Missing):
             return value
@@ -160,35 +154,6 @@ class ProductionKeeper:
         if isinstance(found, Missing):
             return found
         return Reading(watched.uid, watched.namespace, watched.metric.name, found, told)
-
-    async def _server(self, watched: Watched) -> Server | Missing:
-        """The namespace's own, by its Secret; else the chart's."""
-        if watched.server is None:
-            if self._url is None:
-                return Missing(
-                    "Refused",
-                    "there is no Prometheus to ask: name one in production.prometheus.secretName, or set the chart's"
-                    " prometheus.url",
-                )
-            return Server(self._url)
-        place = watched.namespace, watched.server.secret_name
-        known = self._servers.get(place)
-        if known is None or time.monotonic() - known[0] > _SECRET_HOLDS:
-            self._servers[place] = known = time.monotonic(), await self._server_in(*place)
-        return known[1]
-
-    async def _server_in(self, namespace: str, secret: str) -> Server | Missing:
-        try:
-            keys = await self._cluster.read_secret(namespace, secret)
-        except NotFound:
-            return Missing("Refused", f"production.prometheus: there is no Secret {secret} in this namespace")
-        except (ClusterError, ValueError) as error:
-            return Missing("Unavailable", f"production.prometheus: the Secret {secret} cannot be read: {error}")
-        if not keys.get("url"):
-            return Missing("Refused", f"production.prometheus: the Secret {secret} has no key `url`")
-        return Server(
-            keys["url"].strip(), keys.get("token"), keys.get("username"), keys.get("password"), keys.get("ca.crt")
-        )
 
 
 async def _until_it_works(attempt: Callable[[], Awaitable[None]]) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 from tuning_kube import names
 from tuning_operator.executors.view import MissingWorkers, QueueWait, WorkersView, WorkerView
 from tuning_operator.observe.production import Production
+from tuning_operator.rollout.canary import CanaryView
 from tuning_operator.rollout.deployment import TargetView
 from tuning_operator.rollout.staging import StagingView
 from tuning_store.values import Progress
 from tuning_study.api.spec import TuningStudySpec
 from tuning_study.api.status import Best, Diagnosis, Pareto, TuningStudyStatus
+from tuning_study.promotion.canary.analysis import CanaryVerdict
 from tuning_study.results.outcome import Comparison
 from tuning_study.verification import is_under_way
 
@@ -51,6 +53,17 @@ class StoreProblem:
 
 
 @dataclass(frozen=True)
+class CanaryTold:
+    """What a canary has shown so far."""
+
+    verdict: CanaryVerdict
+    since: datetime
+    """When all its pods were ready."""
+    over: bool
+    """Whether its time is."""
+
+
+@dataclass(frozen=True)
 class Observation:
     now: datetime
     study: Study
@@ -71,6 +84,10 @@ class Observation:
     """What spec.promotion rolls out; None where it has no target, and when there was no reason to look."""
     staging: StagingView | None = None
     """The check of the candidate; None before it has begun."""
+    canary: CanaryView | None = None
+    """The candidate's pods beside the target's; None where there are none."""
+    canary_told: CanaryTold | None = None
+    """None before anybody looked at their counters."""
     refusal: tuple[str, str] | None = None
     """Why what was just tried to bring parameters to production could not be done: a reason and a sentence."""
     chosen: str = ""

@@ -10,12 +10,14 @@ from tuning_kube.client import Cluster
 from tuning_kube.errors import Forbidden, NotFound
 from tuning_operator.executors.view import WorkerView
 from tuning_operator.executors.worker_job.view import workers_view
+from tuning_operator.observe.canaries import Canaries
 from tuning_operator.observe.evidence import EvidenceCache
 from tuning_operator.observe.observation import Observation, StoreProblem, Study
 from tuning_operator.observe.pods import PodCache, PodLists
 from tuning_operator.observe.results import ResultsCache, Standing
 from tuning_operator.observe.waiting import WaitClock
-from tuning_operator.rollout import deployment
+from tuning_operator.rollout import canary, deployment
+from tuning_operator.rollout.canary import CanaryView
 from tuning_operator.rollout.deployment import TargetView
 from tuning_operator.stores import Location, Stores
 from tuning_store.values import Progress
@@ -27,7 +29,7 @@ from tuning_study.verification import is_due
 
 _VERSIONS = installed_versions()
 _ENDED = ("Complete", "Failed")
-_ABOUT_THE_TARGET = ("Candidate", "Held", "Promoting", "RollingBack")
+_ABOUT_THE_TARGET = ("Candidate", "Held", "Canary", "Promoting", "RollingBack")
 _FRESH = 0.7  # seconds that a reading of the store may be old
 
 
@@ -43,8 +45,8 @@ class ObservationCaches:
 class Observer:
     """For all studies; used by the event loop alone."""
 
-    def __init__(self, cluster: Cluster, stores: Stores, evidence: EvidenceCache) -> None:
-        self._cluster, self._stores, self._evidence = cluster, stores, evidence
+    def __init__(self, cluster: Cluster, stores: Stores, evidence: EvidenceCache, canaries: Canaries) -> None:
+        self._cluster, self._stores, self._evidence, self._canaries = cluster, stores, evidence, canaries
         self._lists = PodLists(cluster)
 
     async def observe(
@@ -82,6 +84,7 @@ class Observer:
             progress = await self._progress(study, place, time.monotonic())
             verification = await self._verification(study, progress, place, time.monotonic())
         current = verification or progress
+        target, beside = await self._target(study), await self._canary(study)
         goes_on = job if current is not None and current.stop_reason is None else None
         return Observation(
             now,
@@ -91,7 +94,9 @@ class Observer:
             verification=verification,
             verified=caches.results.verified if verification is not None else "",
             parameters=caches.results.parameters if verification is not None else None,
-            target=await self._target(study),
+            target=target,
+            canary=beside,
+            canary_told=self._canaries.told(study, beside, target),
             comparison=caches.results.comparison if verification is not None else None,
             chosen=caches.results.chosen if progress is not None else "",
             workers=workers,
@@ -136,6 +141,16 @@ class Observer:
             return deployment.missing(name)
         except Forbidden:
             return deployment.forbidden(name)
+
+    async def _canary(self, study: Study) -> CanaryView | None:
+        """As long as the status has one, whatever became of it."""
+        status = study.status.promotion
+        if status is None or status.canary is None or status.canary.deployment is None:
+            return None
+        try:
+            return canary.view(await self._cluster.read_deployment(study.namespace, status.canary.deployment))
+        except (NotFound, Forbidden):  # without the right to read there was none to make it, or it was taken since
+            return None
 
     async def _failures(self, study: Study, progress: Progress | None, place: Location) -> list[tuple[str, int]]:
         """When they are told: at the round's end."""

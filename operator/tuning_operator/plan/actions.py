@@ -128,6 +128,32 @@ class StartStaging:
 
 
 @dataclass(frozen=True)
+class TryCanary:
+    """Whether a canary could be made; nothing changes."""
+
+    deployment: str
+    """The target that it is made from."""
+    parameters: str
+    replicas: int
+
+
+@dataclass(frozen=True)
+class StartCanary:
+    """Pods with these parameters beside those of the target."""
+
+    deployment: str
+    parameters: str
+    replicas: int
+
+
+@dataclass(frozen=True)
+class DropCanary:
+    """Its pods end. What they served, the target's serve."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class TryTarget:
     """Whether the Deployment can be rolled to these parameters; nothing changes."""
 
@@ -151,7 +177,17 @@ class Record:
     lines: tuple[Line, ...]
 
 
-PromotionAction = KeepParameters | DropParameters | StartStaging | TryTarget | MoveProduction | Record
+PromotionAction = (
+    KeepParameters
+    | DropParameters
+    | StartStaging
+    | TryCanary
+    | StartCanary
+    | DropCanary
+    | TryTarget
+    | MoveProduction
+    | Record
+)
 Action = (
     StartRound
     | StartWorkers

@@ -4,7 +4,10 @@ Nothing of it is ours but one annotation of its pod template, which says whose p
 replicas, images and weights are for others to write.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +28,10 @@ class TargetView:
     """Why its rollout does not come to an end."""
     problem: tuple[str, str] | None = None
     """Why it cannot be rolled: a reason and a sentence."""
+    ready: int = 0
+    """Pods."""
+    template: str = ""
+    """Digest of its pod template, whatever the parameters."""
 
 
 def missing(name: str) -> TargetView:
@@ -52,7 +59,19 @@ def view(body: Mapping[str, Any]) -> TargetView:
         rolled_out=_is_rolled_out(metadata["generation"], spec.get("replicas", 1), status),
         failed=_failure(status),
         problem=problem,
+        ready=status.get("readyReplicas", 0),
+        template=template_digest(body),
     )
+
+
+def template_digest(body: Mapping[str, Any]) -> str:
+    """Of the pod template, without what says whose parameters its pods read: equal for equal programs."""
+    template = deepcopy(body["spec"]["template"])
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    annotations.pop(names.PARAMETERS_ANNOTATION, None)
+    if not annotations:
+        (template.get("metadata") or {}).pop("annotations", None)
+    return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _is_rolled_out(generation: int, replicas: int, status: Mapping[str, int]) -> bool:

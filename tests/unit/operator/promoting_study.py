@@ -5,16 +5,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from builders import NOW, make_observation, make_progress, make_spec, make_status
-from tuning_operator.observe.observation import Observation
+from tuning_operator.observe.observation import CanaryTold, Observation
 from tuning_operator.observe.production import Production
-from tuning_operator.plan.actions import Action, MoveProduction, Record
+from tuning_operator.plan.actions import Action, DropCanary, MoveProduction, Record, StartCanary
 from tuning_operator.plan.decide import plan
 from tuning_operator.plan.draft import Plan
+from tuning_operator.rollout.canary import CanaryView, canary_name
 from tuning_operator.rollout.deployment import TargetView
 from tuning_operator.rollout.staging import StagingView
 from tuning_study.api.promotion_status import PromotionStatus
 from tuning_study.api.status import Best, ProductionStatus
 from tuning_study.budget import RoundLimits, StopReason
+from tuning_study.promotion.canary.analysis import CanaryVerdict
 from tuning_study.promotion.requests import to_annotation
 from tuning_study.results.outcome import Comparison
 
@@ -41,6 +43,9 @@ class Life:
         self.problem: tuple[str, str] | None = None
         self.check: StagingView | None = None
         self.rolled_to: str | None = None
+        self.canary: CanaryView | None = None
+        self.verdict, self.over = unknown(), False
+        self.template, self.pods_fail = "template-1", ""
         self.done: list[Action] = []
         self.events: list[str] = []
 
@@ -74,6 +79,11 @@ class Life:
         for action in decided.actions:
             if isinstance(action, MoveProduction) and action.deployment is not None:
                 self.rolled_to = action.parameters
+            elif isinstance(action, StartCanary):
+                name = canary_name(action.deployment, action.parameters)
+                self.canary = CanaryView(name, f"uid of {len(self.done)}", 1, True, self.pods_fail, self.template)
+            elif isinstance(action, DropCanary):
+                self.canary = None
         self.done += decided.actions
         if not crash:
             self.status = decided.status
@@ -124,6 +134,8 @@ class Life:
             production=Production(production if self.degraded else []),
             target=self._target(),
             staging=self.check,
+            canary=self._canary(),
+            canary_told=self._told(),
             now=self.now,
         )
         study = replace(
@@ -139,7 +151,28 @@ class Life:
         promotion = self.status.promotion
         if self.spec.promotion is None or self.spec.promotion.target is None or promotion is None:
             return None
-        if promotion.state not in ("Candidate", "Held", "Promoting", "RollingBack"):
+        if promotion.state not in ("Candidate", "Held", "Canary", "Promoting", "RollingBack"):
             return None
-        failed = "timed out" if self.stuck else ""
-        return TargetView("digits-api", self.rolled_to, not (self.stuck or self.slow), failed, self.problem)
+        failed, done = "timed out" if self.stuck else "", not (self.stuck or self.slow)
+        return TargetView("digits-api", self.rolled_to, done, failed, self.problem, template=self.template)
+
+    def _canary(self) -> CanaryView | None:
+        known = self.status.promotion.canary if self.status.promotion is not None else None
+        return self.canary if known is not None and known.deployment is not None else None
+
+    def _told(self) -> CanaryTold | None:
+        if self._canary() is None or self.pods_fail:
+            return None
+        return CanaryTold(self.verdict, self.now, self.over)
+
+
+def unknown() -> CanaryVerdict:
+    return CanaryVerdict("Unknown", "NotShown", "errors: neither harm is shown, nor that there is none", ())
+
+
+def harm() -> CanaryVerdict:
+    return CanaryVerdict("Harm", "Worse", "errors: the canary is worse than stable", ())
+
+
+def better() -> CanaryVerdict:
+    return CanaryVerdict("Better", "NotWorse", "errors: the canary is not worse by the margin", ())

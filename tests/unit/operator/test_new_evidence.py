@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW
-from tuning_operator.prometheus.evidence import new_evidence
+from tuning_operator.observe.new_evidence import new_evidence
 from tuning_store.production import Reading
 from tuning_study.production.observation import Observation
 

@@ -14,7 +14,7 @@ from tuning_operator.rollout.staging import StagingView
 from tuning_study.results.outcome import Comparison, Difference
 
 from .plans import value
-from .promoting_study import Life
+from .promoting_study import Life, better, harm, unknown
 
 BETTER = Comparison("Improved", [Difference("accuracy", 0.90, 0.92, 0.02, 0.002, 10, 1)])
 LUCK = Comparison("NoBetter", [Difference("accuracy", 0.90, 0.901, 0.001, 0.002, 10, 1)])
@@ -321,18 +321,25 @@ def test_no_round_begins_while_production_changes() -> None:
     assert (life.state, life.status.round) == ("Stable", 4)
 
 
-EVENTS = st.lists(
-    st.sampled_from(["better", "luck", "rollback", "promote", "again", "stuck", "free", "look", "crash", "degraded"]),
-    max_size=30,
+WHAT_HAPPENS = (
+    "better luck rollback promote again stuck free look crash degraded harm passes over changed".split()  # noqa: SIM905
 )
+EVENTS = st.lists(st.sampled_from(WHAT_HAPPENS), max_size=30)
+CANARY = {"metrics": [{"name": "errors", "bad": "bad{ {{variant}} }", "total": "total{ {{variant}} }"}]}
+KINDS: list[dict[str, Any]] = [
+    {},
+    {"target": DEPLOYMENT},
+    {"target": DEPLOYMENT, "canary": CANARY},
+    {"target": DEPLOYMENT, "canary": {**CANARY, "undecided": "Hold"}},
+]
 
 
-@given(EVENTS, st.sampled_from(["Automatic", "Manual"]), st.sampled_from([None, DEPLOYMENT]))
+@given(EVENTS, st.sampled_from(["Automatic", "Manual"]), st.sampled_from(KINDS))
 def test_whatever_happens_production_is_what_the_status_says_and_no_step_is_told_twice(
-    events: Sequence[str], mode: str, target: Any
+    events: Sequence[str], mode: str, kind: dict[str, Any]
 ) -> None:
     """The operator may end at any moment; then the same things are done again, and kept once."""
-    life = Life(mode, target=target) if target else Life(mode)
+    life, target = Life(mode, **kind), kind.get("target")
     life.verifies()
     for event in events:
         match event:
@@ -348,16 +355,28 @@ def test_whatever_happens_production_is_what_the_status_says_and_no_step_is_told
                 life.stuck = event == "stuck"
             case "degraded":
                 life.degraded = life.now
+            case "harm" | "passes":
+                life.verdict = harm() if event == "harm" else better()
+                life.over = event == "passes"
+            case "over":
+                life.verdict, life.over = unknown(), True
+            case "changed":
+                life.template += "'"
             case _:
                 life.look(crash=event == "crash")
     life.stuck = False
-    life.looks(8)
+    if life.verdict.outcome == "Unknown":
+        life.over = True
+    life.looks(12)
     now, moves = life.promotion, life.moves
     assert not now.is_moving
     if now.stable is not None:
         assert moves[-1] == now.stable
         assert target is None or life.rolled_to == now.stable
     assert now.previous is None or now.previous != now.stable
+    assert (life.canary is not None) == (
+        now.state == "Held" and "undecided" in now.message and now.candidate is not None
+    )
     assert now.steps >= len(life.record)
     steps = life.promotion.steps
     life.looks(10)

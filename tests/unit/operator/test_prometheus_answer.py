@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuning_operator.prometheus.answer import OUTCOMES, Missing, Value, read_answer
+from tuning_prometheus.answer import OUTCOMES, Missing, Value, read_answer
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 AT = NOON.timestamp()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tuning_study.api.duration import Duration, SomeTime
-from tuning_study.api.field_types import MetricName, Number, Text, keyed
+from tuning_study.api.field_types import LabelName, MetricName, Number, Text, keyed
 from tuning_study.api.rules import Model, Rule
 
 VARIANT = "{{variant}}"
@@ -70,11 +70,14 @@ class CanaryMetric(Model):
 
 
 class Canary(Model):
-    """Pods with the candidate's parameters beside those with the stable ones, compared until the candidate is shown to
-    do harm, or to be as good."""
+    """Pods with the candidate's parameters beside the target's, compared until the candidate is shown to do harm, or to
+    be as good. They are copies of the target's pods, in a Deployment of their own."""
 
     metrics: Annotated[list[CanaryMetric], keyed(8, least=1)] = Field(
         description="Metrics to compare. All of them must be as good; a critical one that is worse rolls back."
+    )
+    replicas: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="Pods with the candidate's parameters, beside all of the target's. Default: 1."
     )
     min_samples: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         200, description="Requests on each side before the canary may be promoted. Default: 200."
@@ -100,7 +103,17 @@ class Canary(Model):
         description="What becomes of a canary that is neither shown to do harm nor to be as good: RollBack returns to "
         "stable, and the same parameters may be tried again; Hold waits for a person. Default: RollBack.",
     )
-    dry_run: bool = Field(False, description="Whether to only record what would have been decided. Default: false.")
+    dry_run: bool = Field(
+        False,
+        description="Whether to only record what would have been decided: the parameters are promoted either way. "
+        "Default: false.",
+    )
+    pod_label: LabelName = Field(
+        "pod", description="Label of the series that names the pod that they are of. Default: pod."
+    )
+    namespace_label: LabelName = Field(
+        "namespace", description="Label of the series that names the pod's namespace. Default: namespace."
+    )
 
     rules = (
         Rule(

@@ -10,6 +10,7 @@ from tuning_study.values import Value
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=rf"^{_LABEL}(\.{_LABEL})*$")]  # of any object
 MetricName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_./@:=%+()\[\]-]*$")]
+LabelName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]  # of Prometheus
 ParameterName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
 Direction = Literal["Maximize", "Minimize"]
 """Which values are better."""

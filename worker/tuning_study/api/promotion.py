@@ -5,9 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from tuning_study.api.canary import Canary
 from tuning_study.api.duration import Duration, SomeTime
 from tuning_study.api.field_types import FreeObject, ObjectName
-from tuning_study.api.rules import Model
+from tuning_study.api.rules import Model, Rule
+
+LONGEST_TARGET = 30
+"""Of a target with a canary: both sides' pods are told apart by their names, which have 63 characters at most."""
 
 
 class Gates(Model):
@@ -67,8 +71,24 @@ class Promotion(Model):
     gates: Gates = Field(default_factory=Gates)
     staging: Staging | None = None
     target: Target | None = None
+    canary: Canary | None = None
     watch: Duration = Field(
         timedelta(hours=1),
         description="Time after a promotion in which a degraded metric of `production` brings the parameters of before "
         "back. 0s for never. Default: 1h.",
+    )
+
+    rules = (
+        Rule(
+            "!has(self.canary) || has(self.target)",
+            "a canary stands beside a target: write `target: {deployment: {name: …}}`",
+            lambda p: p.canary is None or p.target is not None,
+            field="canary",
+        ),
+        Rule(
+            f"!has(self.canary) || !has(self.target) || size(self.target.deployment.name) <= {LONGEST_TARGET}",
+            f"the canary's pods are named after the target, whose name may have {LONGEST_TARGET} characters then",
+            lambda p: p.canary is None or p.target is None or len(p.target.deployment.name) <= LONGEST_TARGET,
+            field="canary",
+        ),
     )

@@ -8,7 +8,10 @@ from pydantic import Field
 from tuning_study.api.rules import Model
 from tuning_study.api.status_fields import Label, Message, Short
 
-PromotionState = Literal["Candidate", "Gated", "Held", "Staging", "Promoting", "Stable", "RollingBack", "RolledBack"]
+PromotionState = Literal[
+    "Candidate", "Gated", "Held", "Staging", "Canary", "Promoting", "Stable", "RollingBack", "RolledBack"
+]
+CanaryDecision = Literal["Promote", "RollBack", "Hold"]
 GateVerdict = Literal["Passed", "Refused", "Unknown"]
 ROLLED_BACK_KEPT = 10
 
@@ -31,6 +34,9 @@ class RolledBack(Model):
 
     parameters: Short = Field(description="Name of their ConfigMap.")
     reason: Label = Field("", description="Why they were. The record has all of it.")
+    undecided: bool = Field(
+        False, description="Whether nothing was shown against them: a canary's time was over, and nobody could tell."
+    )
 
 
 class Approval(Model):
@@ -46,14 +52,46 @@ class Approval(Model):
         return f"{self.by}: {self.reason}" if self.reason else self.by
 
 
+class CanaryEvidence(Model):
+    """What one metric of the canary says. None of the numbers is there before something was compared."""
+
+    metric: Label = Field(description="As `spec.promotion.canary` calls it.")
+    outcome: Literal["Harm", "Better", "Unknown"] = Field(
+        description="Harm: the canary is worse. Better: it is not worse by the margin. Unknown: neither is shown."
+    )
+    samples: int = Field(0, description="Requests on the canary.")
+    stable_samples: int = Field(0, description="Requests on stable, in the same time.")
+    e: float | None = Field(None, description="Evidence of harm, as an e-value.")
+    threshold: float | None = Field(None, description="Evidence that is harm.")
+    effect: float | None = Field(None, description="Share of bad requests on the canary, less that on stable.")
+    at_least: float | None = Field(None, description="Lower end of the effect's interval, for all looks at once.")
+    at_most: float | None = Field(None, description="Upper end of the effect's interval, for all looks at once.")
+
+
+class CanaryStatus(Model):
+    """The candidate's pods beside the target's, and what comparing them says. Of the last one, after its end."""
+
+    parameters: Short = Field(description="Name of the candidate's ConfigMap.")
+    deployment: Short | None = Field(None, description="The Deployment of its pods; none once it is taken away.")
+    since: datetime | None = Field(None, description="When all its pods were ready.")
+    verdict: Literal["Harm", "Better", "Unknown"] = Field("Unknown", description="Of all metrics together.")
+    cause: Label = Field("", description="Why, in a word.")
+    message: Message = Field("", description="Why, in numbers.")
+    decision: CanaryDecision | None = Field(
+        None, description="What came of it, or with `dryRun` would have; none while it goes on."
+    )
+    evidence: list[CanaryEvidence] = Field(default_factory=list, max_length=8, description="By metric.")
+
+
 class PromotionStatus(Model):
     """What is in production, and what is on its way there. The names are those of ConfigMaps."""
 
     state: PromotionState = Field(
         "Stable",
         description="Candidate: a round has left new parameters. Gated: a gate keeps them out. Staging: the check of "
-        "`spec.promotion.staging` runs. Held: the message names what is in the way. Promoting, RollingBack: the target "
-        "is being rolled. Stable, RolledBack: done.",
+        "`spec.promotion.staging` runs. Canary: its pods serve beside the target's. Held: the message names what is in "
+        "the way, or that a canary has shown nothing. Promoting, RollingBack: the target is being rolled. Stable, "
+        "RolledBack: done.",
     )
     message: Message = Field("", description="The state in words.")
     since: datetime | None = Field(None, description="When the state began.")
@@ -67,11 +105,13 @@ class PromotionStatus(Model):
     )
     gates: list[GateStatus] = Field(default_factory=list, max_length=8, description="The gates of the candidate.")
     approval: Approval | None = None
+    canary: CanaryStatus | None = None
     answer: Message = Field("", description="Why the last request of a person was not done. Empty if it was.")
     rolled_back: list[RolledBack] = Field(
         default_factory=list,
         max_length=ROLLED_BACK_KEPT,
-        description="The last ten that were rolled back. They are not promoted again, unless a person says so.",
+        description="The last ten that were rolled back, or kept out by a canary. They are not promoted again, unless "
+        "a person says so.",
     )
     steps: int = Field(0, description="Number of changes of state so far.")
     last_promote: Short | None = Field(
@@ -83,5 +123,5 @@ class PromotionStatus(Model):
 
     @property
     def is_moving(self) -> bool:
-        """Whether a target is being rolled, one way or the other."""
-        return self.state in ("Promoting", "RollingBack")
+        """Whether what serves is being changed, one way or the other."""
+        return self.state in ("Canary", "Promoting", "RollingBack")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tuning_operator.plan.actions import StartStaging
 from tuning_operator.plan.draft import Draft
+from tuning_operator.plan.promotion.canary import begin_canary, is_held
 from tuning_operator.plan.promotion.moves import begin_promotion
 from tuning_operator.plan.promotion.steps import OPERATOR, now, refuse, step, update
 from tuning_study.api.promotion import Promotion, Staging
@@ -41,7 +42,7 @@ def consider(draft: Draft, promotion: Promotion) -> None:
         return
     name, target, refusal = entry.parameters, draft.observed.target, draft.observed.refusal
     if _is_settled(status, name):
-        if status.candidate is not None:
+        if status.candidate is not None and not is_held(status):
             step(draft, "Stable", f"{status.stable} stays: no newer parameters", OPERATOR, candidate=None, gates=[])
         return
     told = _judged(draft, promotion, entry, name)
@@ -52,6 +53,11 @@ def consider(draft: Draft, promotion: Promotion) -> None:
         _wait(draft, "Held", ": ".join(problem), name, told)
     elif promotion.target is not None and target is None:  # the next look knows how it stands
         _wait(draft, "Candidate", f"{name}: every gate lets it through", name, told)
+    elif _needs_canary(status, promotion, name):
+        if status.canary is not None and status.canary.deployment is not None:  # of earlier parameters, or a look back
+            _wait(draft, "Candidate", f"{name}: the canary of before has to go first", name, told)
+        else:
+            begin_canary(draft, promotion, name, told)
     else:
         begin_promotion(draft, promotion, name, told)
 
@@ -70,10 +76,21 @@ def _approved_round(draft: Draft, approval: Approval | None) -> Round | None:
     return next((entry for entry in draft.status.rounds if entry.parameters == approval.parameters), None)
 
 
+def _needs_canary(status: PromotionStatus, promotion: Promotion, name: str) -> bool:
+    """The first parameters have nothing to stand beside, and of what a canary could not tell a person has decided."""
+    if promotion.canary is None or status.stable is None:
+        return False
+    decided = is_held(status) and status.candidate == name and status.approval is not None
+    return not decided or (status.approval is not None and status.approval.again)
+
+
 def _is_settled(status: PromotionStatus, name: str) -> bool:
-    """Whether nothing is to be decided of these parameters: they serve, or were taken back, and nobody asks again."""
+    """Whether nothing is to be decided of these parameters: they serve, or were taken back or held, and nobody asks
+    again."""
     if status.approval is not None:
         return False
+    if is_held(status) and status.candidate == name:
+        return True
     same = status.stable is not None and digest_of(status.stable) == digest_of(name)
     return same or any(taken.parameters == name for taken in status.rolled_back)
 
@@ -88,7 +105,7 @@ def _judged(draft: Draft, promotion: Promotion, entry: Round, name: str) -> list
         promotion.gates,
         gates.Circumstances(
             stable=status.stable,
-            rolled_back=[taken.parameters for taken in status.rolled_back],
+            rolled_back=[taken.parameters for taken in status.rolled_back if not taken.undecided],
             drifted=_drifted(draft),
             frozen=draft.observed.frozen,
             automatic=promotion.mode == "Automatic",

@@ -1,6 +1,7 @@
 """The next step of a promotion, if there is one. Called by the plan at each look."""
 
 from tuning_operator.plan.draft import Draft
+from tuning_operator.plan.promotion.canary import follow_canary, stop_canary, tidy_canary
 from tuning_operator.plan.promotion.candidate import consider, take_approval
 from tuning_operator.plan.promotion.moves import follow_return, follow_rollout, goes_back
 from tuning_operator.plan.promotion.steps import now
@@ -14,6 +15,7 @@ _CONDITION: dict[PromotionState, ConditionStatus] = {
     "Gated": "False",
     "Held": "Unknown",
     "Staging": "Unknown",
+    "Canary": "Unknown",
     "Promoting": "Unknown",
     "Stable": "True",
     "RollingBack": "False",
@@ -24,14 +26,18 @@ _CONDITION: dict[PromotionState, ConditionStatus] = {
 def follow_promotion(draft: Draft, spec: TuningStudySpec) -> None:
     keep_verified(draft, spec)
     promotion = spec.promotion
-    if promotion is None or promotion.mode == "None":
+    wanted = promotion is not None and promotion.mode != "None"
+    tidy_canary(draft, wanted=wanted)
+    if promotion is None or not wanted:
         draft.leave_out("Promoted")
         return
     if draft.status.promotion is None:
         draft.set(promotion=PromotionStatus(message="no round has verified parameters yet"))
-    if not goes_back(draft, promotion):
+    if not stop_canary(draft) and not goes_back(draft, promotion):
         take_approval(draft)
         match now(draft).state:
+            case "Canary":
+                follow_canary(draft, promotion)
             case "Promoting":
                 follow_rollout(draft, promotion)
             case "RollingBack":

@@ -6,7 +6,7 @@ from datetime import timedelta
 from tuning_operator import reasons
 from tuning_operator.plan.actions import MoveProduction, TryTarget
 from tuning_operator.plan.draft import Draft
-from tuning_operator.plan.promotion.steps import OPERATOR, now, refuse, step, update
+from tuning_operator.plan.promotion.steps import OPERATOR, now, refuse, step, update, who
 from tuning_study.api.promotion import Promotion
 from tuning_study.api.promotion_status import ROLLED_BACK_KEPT, GateStatus, RolledBack
 from tuning_study.promotion import requests
@@ -17,7 +17,7 @@ def begin_promotion(draft: Draft, promotion: Promotion, name: str, told: Sequenc
     change = f"{status.stable} → {name}" if status.stable is not None else name
     if promotion.target is not None:
         draft.actions.append(TryTarget(promotion.target.deployment.name, name))
-    step(draft, "Promoting", change, _who(draft), candidate=name, gates=list(told))
+    step(draft, "Promoting", change, who(draft), candidate=name, gates=list(told))
 
 
 def follow_rollout(draft: Draft, promotion: Promotion) -> None:
@@ -31,7 +31,7 @@ def follow_rollout(draft: Draft, promotion: Promotion) -> None:
             draft,
             "Stable",
             f"{status.candidate} is in production{before}",
-            _who(draft),
+            who(draft),
             kind=reasons.PROMOTED,
             stable=status.candidate,
             stable_since=draft.observed.now,
@@ -70,11 +70,6 @@ def follow_return(draft: Draft, promotion: Promotion) -> None:
         step(draft, "RolledBack", message, OPERATOR, candidate=None, gates=[])
 
 
-def _who(draft: Draft) -> str:
-    approval = now(draft).approval
-    return approval.who if approval is not None else OPERATOR
-
-
 def _has_moved(draft: Draft, promotion: Promotion, name: str) -> bool:
     """Whether production has these parameters by the end of this look. What is missing is done, and what is in the way
     told."""
@@ -105,7 +100,7 @@ def _degraded(draft: Draft, watch: timedelta) -> str | None:
     return None
 
 
-def _begin_return(draft: Draft, reason: str, who: str) -> None:
+def _begin_return(draft: Draft, reason: str, actor: str) -> None:
     """From a rollout that goes on to what is stable still; else from what is stable to what was before."""
     status = now(draft)
     rolling = status.state == "Promoting"
@@ -114,14 +109,14 @@ def _begin_return(draft: Draft, reason: str, who: str) -> None:
     taken = [*status.rolled_back, RolledBack(parameters=failing, reason=reason)][-ROLLED_BACK_KEPT:]
     if back is None:
         message = f"{failing}: {reason}; there is nothing to go back to, so that whatever serves still goes on serving"
-        step(draft, "RolledBack", message, who, candidate=None, gates=[], rolled_back=taken, approval=None)
+        step(draft, "RolledBack", message, actor, candidate=None, gates=[], rolled_back=taken, approval=None)
         return
     _answer_episode(draft)
     step(
         draft,
         "RollingBack",
         f"{failing} → {back}: {reason}",
-        who,
+        actor,
         candidate=failing,
         stable=back,
         stable_since=status.stable_since if rolling else draft.observed.now,

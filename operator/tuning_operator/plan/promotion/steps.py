@@ -23,30 +23,38 @@ def update(draft: Draft, **fields: object) -> None:
     draft.set(promotion=now(draft).model_copy(update=fields))
 
 
+def who(draft: Draft) -> str:
+    """Who brings the candidate to production."""
+    approval = now(draft).approval
+    return approval.who if approval is not None else OPERATOR
+
+
 def step(
-    draft: Draft, state: PromotionState, message: str, who: str, *, kind: str | None = None, **fields: object
+    draft: Draft, state: PromotionState, message: str, actor: str, *, kind: str | None = None, **fields: object
 ) -> None:
     """A change of state. `kind` is what it is called in Event and record, where that is not the state."""
     update(draft, state=state, message=message, since=draft.observed.now, steps=now(draft).steps + 1, **fields)
     told, after = kind or state, now(draft)
     draft.events.append(StudyEvent(told, message, "Warning" if state in _BAD else "Normal"))
-    evidence = {
+    evidence: dict[str, object] = {
         "stable": after.stable,
         "candidate": after.candidate,
         "previous": after.previous,
         "gates": [gate.manifest() for gate in after.gates],
     }
-    _record(draft, told, message, who, evidence)
+    if after.canary is not None and after.canary.deployment is not None:
+        evidence["canary"] = after.canary.manifest()
+    _record(draft, told, message, actor, evidence)
 
 
-def refuse(draft: Draft, who: str, why: str) -> None:
+def refuse(draft: Draft, actor: str, why: str) -> None:
     """What a person asked for is not done."""
-    message = f"{who}: not done, as {why}"
+    message = f"{actor}: not done, as {why}"
     update(draft, answer=message, steps=now(draft).steps + 1)
     draft.events.append(StudyEvent(reasons.PROMOTION_REFUSED, message, "Warning"))
-    _record(draft, reasons.PROMOTION_REFUSED, message, who, {})
+    _record(draft, reasons.PROMOTION_REFUSED, message, actor, {})
 
 
-def _record(draft: Draft, kind: str, message: str, who: str, evidence: Mapping[str, object]) -> None:
+def _record(draft: Draft, kind: str, message: str, actor: str, evidence: Mapping[str, object]) -> None:
     key = f"promotion/{now(draft).steps}"
-    draft.actions.append(Record((Line(kind, message, draft.observed.now, who, evidence, key=key),)))
+    draft.actions.append(Record((Line(kind, message, draft.observed.now, actor, evidence, key=key),)))

@@ -26,6 +26,8 @@ from tuning_study.promotion.canary.split import Split
 GUARD_PATIENCE = 3
 """Successive values above `max` that are harm. They are no test: nobody knows how often chance brings them."""
 _MOST_REQUESTS = 1e15  # beyond, a double holds no whole numbers, and no counter counts requests
+_LOOKS = 60  # in `for`
+_SHORTEST, _LONGEST = timedelta(seconds=2), timedelta(minutes=1)
 _LATEST = 0.25  # of `for`, in whose last part there must have been traffic still
 
 Outcome = Literal["Harm", "Better", "Unknown"]
@@ -225,6 +227,16 @@ def judge(canary: Canary, state: CanaryState) -> CanaryVerdict:
     if kept:
         return CanaryVerdict("Unknown", kept[0].cause, "; ".join(one.reason for one in kept), each)
     return CanaryVerdict("Better", "NotWorse", "; ".join(one.reason for one in each), each)
+
+
+def is_over(canary: Canary, state: CanaryState) -> bool:
+    """Whether `for` is over, so that nothing more is waited for."""
+    return _left(canary, state) <= timedelta(0)
+
+
+def look_interval(canary: Canary) -> timedelta:
+    """Time between two looks: a sixtieth of `for`, from 2 seconds to a minute."""
+    return min(max(canary.for_ / _LOOKS, _SHORTEST), _LONGEST)
 
 
 def _left(canary: Canary, state: CanaryState) -> timedelta:

@@ -3,7 +3,7 @@ keeper asks."""
 
 from datetime import datetime
 
-from tuning_operator.prometheus.answer import Missing
+from tuning_prometheus.answer import Missing
 from tuning_store.production import Reading
 from tuning_study.production.observation import Observation
 

@@ -1,4 +1,4 @@
-"""Asks Prometheus servers for one number each. The operator's leader uses it, once for each metric and window.
+"""Asks Prometheus servers for one number each. The operator's leader and the command use it.
 
 Tenants name the servers, and what they name is not trusted: a query has a time, an answer has a size, redirects are not
 followed, and addresses at which a cloud hands its credentials to a node are not connected to.
@@ -17,7 +17,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from tuning_operator.prometheus.answer import Missing, Value, read_answer
+from tuning_prometheus.answer import Missing, Value, read_answer
 from tuning_study.text import truncate
 
 QUERY_TIMEOUT = timedelta(seconds=10)
