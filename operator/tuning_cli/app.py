@@ -11,7 +11,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from tuning_cli.commands import change, compare, dashboard, explain, init, look, promotion, run, store, studies
+from tuning_cli.commands import canary, change, compare, dashboard, explain, init, look, promotion, run, store, studies
 from tuning_client.exceptions import TuningError, WrongUse
 from tuning_client.local.disk import full_disk_told
 from tuning_report.format import visible
@@ -56,6 +56,8 @@ _COMMANDS: Mapping[str, Sequence[Callable[..., None]]] = {
 for _panel, _commands in _COMMANDS.items():
     for _command in _commands:
         app.command(_command.__name__.strip("_").replace("_", "-"), rich_help_panel=_panel)(_command)
+
+app.add_typer(canary.app, name="canary", rich_help_panel="Change a study on a cluster")
 
 
 def main() -> None:

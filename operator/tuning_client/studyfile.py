@@ -6,7 +6,7 @@ A file may hold several objects, as kubectl takes them. The ConfigMap that a pyt
 import re
 import sys
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tuning_study.documents import Document, Mark, read_loosely
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.manifest import is_meant_as_study, read_study
 from tuning_study.production.advice import advice_on_production
+from tuning_study.promotion.canary.advice import advice_on_canary
 from tuning_study.search.advice import advice
 from tuning_study.text import first_of
 
@@ -118,8 +119,15 @@ def _study(path: Path, document: Document, beside: list[Document]) -> StudyFile:
     namespace, name, spec = read_study(document.content)
     wanted = spec.objective.python.config_map if spec.objective.python else None
     code = next((_files(other) for other in beside if _names_config_map(other, namespace, wanted)), {})
-    located = _located(document, [f"spec.{sentence}" for sentence in [*advice(spec), *advice_on_production(spec)]])
+    located = _located(document, [f"spec.{sentence}" for sentence in _advice(spec)])
     return StudyFile(path, name, spec, code, tuple(f"{path}{_behind(mark)}: {sentence}" for mark, sentence in located))
+
+
+def _advice(spec: TuningStudySpec) -> Iterator[str]:
+    yield from advice(spec)
+    yield from advice_on_production(spec)
+    if spec.promotion is not None and spec.promotion.canary is not None:
+        yield from advice_on_canary(spec.promotion.canary)
 
 
 def _names_config_map(document: Document, namespace: str, name: str | None) -> bool:

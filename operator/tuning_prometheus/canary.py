@@ -24,6 +24,19 @@ class Matchers:
     canary: str
 
 
+def matchers(canary: Canary, namespace: str, stable_pods: str, canary_pods: str) -> Matchers:
+    """Of pods in a namespace, whose names are these regular expressions."""
+    one, other = (
+        f'{canary.namespace_label}="{namespace}",{canary.pod_label}=~"{pods}"' for pods in (stable_pods, canary_pods)
+    )
+    return Matchers(one, other)
+
+
+def pods_of(deployment: str) -> str:
+    """A regular expression of the names of a Deployment's pods, and of no other's whose name begins alike."""
+    return f"{deployment.replace('.', '[.]')}-[a-z0-9]+-[a-z0-9]{{5}}"
+
+
 async def look(ask: Ask, canary: Canary, matchers: Matchers, at: datetime, ready: Pods | None = None) -> Look:
     """What all queries say of the moment `at`, asked side by side."""
     counted = [metric for metric in canary.metrics if metric.bad is not None]

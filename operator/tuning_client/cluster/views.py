@@ -10,6 +10,7 @@ from tuning_client.snapshot import BestView, RateEstimator, Snapshot, time_left
 from tuning_kube.names import RETUNE_ANNOTATION
 from tuning_report.format import cell, duration, key_values, table
 from tuning_report.text import sampler_text
+from tuning_study.api.promotion_status import CanaryStatus
 from tuning_study.api.status import Best, ConditionType, Pareto, TuningStudyStatus, read_status
 from tuning_study.budget import Counts
 from tuning_study.requests import RetuneRequest, unanswered
@@ -141,7 +142,25 @@ def _of_promotion(status: TuningStudyStatus) -> list[str]:
     lines = ["", *key_values({key: value for key, value in facts.items() if value not in (None, "")}, indent="")]
     shut = [gate for gate in promotion.gates if gate.verdict != "Passed"] if promotion.candidate else []
     rows = [{"gate": gate.name, "verdict": gate.verdict, "why": gate.message} for gate in shut]
-    return [*lines, *(["", table(rows)] if rows else [])]
+    return [*lines, *(["", table(rows)] if rows else []), *_of_canary(promotion.canary)]
+
+
+def _of_canary(canary: CanaryStatus | None) -> list[str]:
+    """While its pods serve."""
+    if canary is None or canary.deployment is None:
+        return []
+    rows = [
+        {
+            "canary": entry.metric,
+            "says": entry.outcome,
+            "requests": f"{entry.samples:,}",
+            "on stable": f"{entry.stable_samples:,}",
+            "bad, beside stable": f"{entry.effect:+.2%}" if entry.effect is not None else "",
+            "evidence of harm": f"{entry.e:.3g} of {entry.threshold:g}" if entry.e is not None else "",
+        }
+        for entry in canary.evidence
+    ]
+    return ["", table(rows)] if rows else ["", "the canary's pods are not ready, or were not looked at yet"]
 
 
 def _of_rounds(status: TuningStudyStatus) -> list[str]:

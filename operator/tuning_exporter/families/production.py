@@ -1,5 +1,6 @@
 """The metrics of models in production and of what is done about them, from the studies' statuses. Pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,11 +70,19 @@ class ProductionFamilies:
         self._promotion_time = GaugeMetricFamily(
             "tuning_promotion_state_timestamp_seconds", "When that state began.", labels=_STUDY
         )
+        self._canary = GaugeMetricFamily(
+            "tuning_canary_evidence",
+            "Evidence that the canary is worse, as a share of what is harm, both as logarithms: harm from 1 on.",
+            labels=_METRIC,
+        )
 
     @property
     def families(self) -> Sequence[Metric]:
         of_metrics = [self._value, self._baseline, self._level, self._evidence, self._degraded, self._stale, self._time]
-        of_drift, of_promotion = [self._drift, self._drift_threshold], [self._promotion, self._promotion_time]
+        of_drift, of_promotion = (
+            [self._drift, self._drift_threshold],
+            [self._promotion, self._promotion_time, self._canary],
+        )
         return [*of_metrics, self._gap, self._rounds, self._waits, *of_drift, *of_promotion]
 
     def add(self, key: list[str], status: Mapping[str, Any]) -> None:
@@ -90,11 +99,22 @@ class ProductionFamilies:
             self._promotion.add_metric([*key, promotion.get("state", "Stable")], 1)
             if (since := seconds_of(promotion.get("since"))) is not None:
                 self._promotion_time.add_metric(key, since)
+            self._add_canary(key, promotion.get("canary") or {})
         episode = (status.get("retune") or {}).get("episode")
         if episode:
             self._rounds.add_metric(key, episode.get("rounds", 0))
             if episode.get("waitsFor"):
                 self._waits.add_metric([*key, episode["waitsFor"]], 1)
+
+    def _add_canary(self, key: list[str], canary: Mapping[str, Any]) -> None:
+        """Of one whose pods serve; e-values have no upper end, which a graph would show and nothing else."""
+        if canary.get("deployment") is None:
+            return
+        for entry in canary.get("evidence") or ():
+            e, threshold = number_of(entry.get("e")), number_of(entry.get("threshold"))
+            if e is not None and threshold is not None and e > 0 and threshold > 1:
+                labels = [*key, str(entry.get("metric", ""))]
+                self._canary.add_metric(labels, max(0.0, math.log(e) / math.log(threshold)))
 
     def _add_metric(self, labels: list[str], entry: Mapping[str, Any]) -> None:
         value, baseline = number_of(entry.get("value")), number_of(entry.get("baseline"))

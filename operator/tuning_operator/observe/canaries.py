@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tuning_operator.observe.observation import CanaryTold, Study
-from tuning_operator.rollout.canary import CanaryView, canary_matchers, stable_matchers
+from tuning_operator.rollout.canary import CanaryView
 from tuning_operator.rollout.deployment import TargetView
-from tuning_prometheus.canary import Matchers
+from tuning_prometheus.canary import Matchers, matchers, pods_of
 from tuning_study.api.canary import Canary
 from tuning_study.api.production import PrometheusServer
 from tuning_study.promotion.canary.analysis import CanaryState, is_over, judge
@@ -69,10 +69,7 @@ class Canaries:
                 study.uid,
                 canary.uid,
                 asked,
-                Matchers(
-                    stable_matchers(asked, study.namespace, target.name),
-                    canary_matchers(asked, study.namespace, canary.name),
-                ),
+                matchers(asked, study.namespace, pods_of(target.name), pods_of(canary.name)),
                 production.prometheus if production is not None else None,
                 Pods(target.ready, canary.ready),
             )

@@ -1,5 +1,5 @@
 """The canary: pods with a candidate's parameters beside those of the target, as a Deployment of its own. Pure: builds
-it from the target, reads it, and says which series of Prometheus are of which side.
+it from the target, and reads it.
 
 Its pods are the target's in all but the ConfigMap that they read, so that the same Services send them requests. The
 target itself is not touched.
@@ -14,11 +14,8 @@ from tuning_kube import names
 from tuning_operator import reasons
 from tuning_operator.exceptions import ProductionRefused
 from tuning_operator.rollout import deployment
-from tuning_study.api.canary import VARIANT, Canary
 from tuning_study.promotion.parameters import digest_of, stable_name
 
-_REPLICA_SET = "[a-z0-9]+"
-_POD = "[a-z0-9]{5}"
 _FOLLOWED = ("minReadySeconds", "progressDeadlineSeconds")
 
 
@@ -112,29 +109,6 @@ def view(body: Mapping[str, Any]) -> CanaryView:
         (metadata.get("annotations") or {}).get(names.TEMPLATE_ANNOTATION, ""),
         "deletionTimestamp" in metadata,
     )
-
-
-def stable_matchers(canary: Canary, namespace: str, target: str) -> str:
-    """Label matchers of the series of the target's own pods."""
-    return _matchers(canary, namespace, f"{_literal(target)}-{_REPLICA_SET}-{_POD}")
-
-
-def canary_matchers(canary: Canary, namespace: str, name: str) -> str:
-    """Label matchers of the series of the canary's pods."""
-    return _matchers(canary, namespace, f"{_literal(name)}-{_REPLICA_SET}-{_POD}")
-
-
-def with_matchers(query: str, matchers: str) -> str:
-    return query.replace(VARIANT, matchers)
-
-
-def _matchers(canary: Canary, namespace: str, pods: str) -> str:
-    return f'{canary.namespace_label}="{namespace}",{canary.pod_label}=~"{pods}"'
-
-
-def _literal(name: str) -> str:
-    """In a regular expression; of an object's name only the dot is special there."""
-    return name.replace(".", "[.]")
 
 
 def _references(pod: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:

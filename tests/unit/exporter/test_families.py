@@ -213,7 +213,7 @@ def test_the_whole_is_text_that_prometheus_reads() -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
     text = generate_latest(registry(SNAPSHOT)).decode()
-    assert len(list(text_string_to_metric_families(text))) == 27
+    assert len(list(text_string_to_metric_families(text))) == 28
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""The analysis of a canary over what has been: what a manifest's canary would have decided on the history that a
+Prometheus keeps. Called by `tuning canary replay`, so that a canary can be trusted before it acts."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from tuning_client.exceptions import WrongUse
+from tuning_prometheus.answer import Missing
+from tuning_prometheus.canary import Ask, Matchers, look
+from tuning_prometheus.client import Prometheus, Server
+from tuning_study.api.canary import Canary
+from tuning_study.api.duration import format_duration
+from tuning_study.promotion.canary.analysis import CanaryVerdict, begin, is_over, judge, look_interval, observe
+
+_MOST_LOOKS = 2000
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What was known after one look."""
+
+    time: datetime
+    verdict: CanaryVerdict
+
+
+async def run(url: str, canary: Canary, sides: Matchers, start: datetime, end: datetime) -> list[Moment]:
+    """Of the Prometheus at that URL. Raises WrongUse where the URL is none, or nobody answers there."""
+    async with Prometheus() as prometheus:
+        server = Server(url)
+        probe = await prometheus.query(server, "vector(1)", end)
+        if isinstance(probe, Missing):
+            raise WrongUse(f"--prometheus: {probe.reason}")
+        ask = partial(prometheus.query, server)
+        return [moment async for moment in replay(ask, canary, sides, start, end)]
+
+
+async def replay(ask: Ask, canary: Canary, sides: Matchers, start: datetime, end: datetime) -> AsyncIterator[Moment]:
+    """Look by look, up to the one that decides. The canary's pods are taken to have been ready since `start`, and its
+    time to end at `end`; nothing is known of how many pods there were, so that their shares are not compared."""
+    asked = canary.model_copy(update={"for_": end - start})
+    state, time = begin(asked, start), start
+    every = max(look_interval(asked), (end - start) / _MOST_LOOKS)
+    while True:
+        state = observe(asked, state, await look(ask, asked, sides, time))
+        found = Moment(time, judge(asked, state))
+        yield found
+        if found.verdict.outcome == "Harm" or is_over(asked, state):
+            return
+        time = min(time + every, end)
+
+
+def outcome(canary: Canary, found: Sequence[Moment]) -> str:
+    """In words, what would have become of it."""
+    start, last = found[0].time, found[-1]
+    after = format_duration(timedelta(seconds=round((last.time - start).total_seconds())))
+    what = {
+        "Harm": f"rolled back after {after}",
+        "Better": f"promoted after {after}",
+        "Unknown": f"undecided after {after}, which means {canary.undecided}",
+    }[last.verdict.outcome]
+    return f"{what}: {last.verdict.reason}"
+
+
+def rows(found: Sequence[Moment]) -> list[dict[str, Any]]:
+    """For a table: one line for each metric and look."""
+    return [
+        {
+            "time": f"{moment.time.astimezone():%H:%M:%S}",
+            "metric": entry.metric,
+            "says": entry.outcome,
+            "requests": f"{entry.samples:,}",
+            "on stable": f"{entry.stable_samples:,}",
+            "bad, beside stable": f"{entry.effect:+.2%}" if entry.effect is not None else "",
+            "evidence of harm": f"{entry.e:.3g} of {entry.threshold:g}" if entry.e is not None else "",
+        }
+        for moment in found
+        for entry in moment.verdict.metrics
+    ]
+
+
+def documents(found: Sequence[Moment]) -> list[Mapping[str, Any]]:
+    """For programs."""
+    return [
+        {
+            "time": moment.time.isoformat(),
+            "verdict": moment.verdict.outcome,
+            "cause": moment.verdict.cause,
+            "metrics": [vars(entry) for entry in moment.verdict.metrics],
+        }
+        for moment in found
+    ]
