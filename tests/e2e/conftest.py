@@ -1,7 +1,8 @@
 """End-to-end tests: the chart on the cluster that KUBECONFIG names, used as a person would, with kubectl.
 
 The images tuning-operator, tuning-worker and tuning-postgresql of the chart's version must be on its nodes;
-`make images` builds them. Nodes that can pull nothing need a postgres:17 too, such as the one of postgres/Dockerfile.
+`make images` builds them. Nodes that can pull nothing need a postgres:17 and a prom/prometheus:v2.42.0 too, such as
+those of postgres/Dockerfile and prometheus/Dockerfile.
 Extra arguments of `helm install` come from TUNING_HELM_ARGS.
 """
 

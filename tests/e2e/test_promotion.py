@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from e2e.conftest import Kubectl, eventually, install
+from e2e.serving import asked, pod, serving, watching
 
 pytestmark = pytest.mark.cluster
 
@@ -25,96 +26,6 @@ spec:
   verification: {top: 1, repeats: 2}
   promotion: {mode: Automatic, target: {deployment: {name: flowers-api}}}
 """
-SERVICE = """
-import json, os
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from sklearn.datasets import load_iris
-from sklearn.svm import SVC
-
-C = float(os.environ.get("TUNING_PARAM_C", "0.01"))
-model = SVC(C=C).fit(*load_iris(return_X_y=True))
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        answer = json.dumps({"C": C, "species": int(model.predict([[5.1, 3.5, 1.4, 0.2]])[0])}).encode()
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_):
-        pass
-
-ThreadingHTTPServer(("", 8080), Handler).serve_forever()
-"""
-LOAD = """
-import collections, itertools, json, time, urllib.request
-
-told = collections.Counter()
-began = time.monotonic()
-for number in itertools.count(1):
-    try:
-        answer = json.load(urllib.request.urlopen("http://flowers-api:8080/", timeout=5))
-        told["answered"] += 1
-        last = answer["C"]
-    except Exception as error:
-        told["failed"] += 1
-        print(f"failed: {error!r}", flush=True)
-    if number % 25 == 0:
-        rate = number / (time.monotonic() - began)
-        print(json.dumps({**told, "last": last, "rate": round(rate)}), flush=True)
-    time.sleep(max(0.0, began + number / 50 - time.monotonic()))
-"""
-SECURITY = {
-    "runAsNonRoot": True,
-    "runAsUser": 10001,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-
-
-def pod(image: str, program: str, **more: object) -> dict[str, object]:
-    container = {"name": "main", "image": image, "command": ["python", "-c", program], "securityContext": CONTAINER}
-    return {"securityContext": SECURITY, "containers": [container | more]}
-
-
-def serving(kubectl: Kubectl, image: str) -> None:
-    """The service: two pods that train their model when they start, and one that asks them all the time."""
-    serve = pod(
-        image,
-        SERVICE,
-        envFrom=[{"configMapRef": {"name": "flowers-params-stable", "optional": True}}],
-        readinessProbe={"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
-        lifecycle={"preStop": {"sleep": {"seconds": 3}}},
-    )
-    labels = {"app": "flowers-api"}
-    deployment = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "flowers-api"},
-        "spec": {
-            "replicas": 2,
-            "selector": {"matchLabels": labels},
-            "strategy": {"rollingUpdate": {"maxUnavailable": 0}},
-            "template": {"metadata": {"labels": labels}, "spec": serve},
-        },
-    }
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "flowers-api"},
-        "spec": {"selector": labels, "ports": [{"port": 8080}]},
-    }
-    asks = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "load"}, "spec": pod(image, LOAD)}
-    for body in (deployment, service):
-        kubectl.apply(json.dumps(body))
-    kubectl("rollout status deployment/flowers-api --timeout=120s")
-    kubectl.apply(json.dumps(asks))
-
-
-def asked(kubectl: Kubectl) -> dict[str, float]:
-    """What the one that asks has told last."""
-    told: dict[str, float] = json.loads([line for line in kubectl("logs load").splitlines() if line[0] == "{"][-1])
-    return told
 
 
 def settled(kubectl: Kubectl, state: str) -> None:
@@ -122,7 +33,7 @@ def settled(kubectl: Kubectl, state: str) -> None:
 
 
 def answers_with(kubectl: Kubectl, value: float) -> None:
-    assert asked(kubectl)["last"] == value
+    assert asked(kubectl)["last"][0] == value
 
 
 def parameter(kubectl: Kubectl) -> float:
@@ -190,3 +101,87 @@ def test_parameters_go_to_production_and_back_and_no_request_fails(kubectl: Kube
     then = tuning("history", "flowers", "--at", before, "-o", "json", namespace=kubectl.namespace)
     assert json.loads(then)["parameters"]["C"] == first
     assert "nothing is recorded yet" in tuning("history", "nobody", namespace=kubectl.namespace)
+
+
+CANARY = """
+apiVersion: tuning.dev/v1alpha1
+kind: TuningStudy
+metadata: {name: flowers}
+spec:
+  metrics: [{name: accuracy, direction: Maximize}]
+  parameters: [{name: gamma, type: Float, min: 0.1, max: 1}]
+  objective: {sklearn: {steps: [{class: sklearn.svm.SVC}], dataset: {load: iris}}}
+  budget: {trials: 3}
+  verification: {top: 1, repeats: 2}
+  promotion:
+    mode: Automatic
+    target: {deployment: {name: flowers-api}}
+    canary:
+      metrics:
+      - name: wrong
+        bad: sum(predictions_total{right="false", {{variant}}})
+        total: sum(predictions_total{ {{variant}} })
+        margin: 0.15
+      for: 40s
+"""
+
+
+def gammas(kubectl: Kubectl, least: float, most: float) -> None:
+    """Another range, and with it another round."""
+    kubectl(f"""patch tstudy flowers --type=json -p '[{{"op": "replace", "path": "/spec/parameters/0/min",
+        "value": {least}}}, {{"op": "replace", "path": "/spec/parameters/0/max", "value": {most}}}]'""")
+    eventually(lambda: settled(kubectl, "Gated"), 120)
+
+
+def stands_beside(kubectl: Kubectl) -> None:
+    assert len(kubectl.get("deployments -l tuning.dev/canary")["items"]) == 1
+    assert kubectl.status("flowers")["promotion"]["canary"]["evidence"][0]["samples"] > 0
+
+
+def test_a_canary_that_answers_worse_is_rolled_back_and_one_that_does_not_is_promoted(
+    kubectl: Kubectl, system: Kubectl
+) -> None:
+    url = watching(kubectl)
+    install("promotion.targets={deployments}", "promotion.canary=true", f"prometheus.url={url}")
+    try:
+        kubectl.apply(CANARY)
+        kubectl.wait("flowers", "Complete")
+        image = kubectl.get("job flowers-r1")["spec"]["template"]["spec"]["containers"][0]["image"]
+        serving(kubectl, image)
+        kubectl("label deployment flowers-api tuning.dev/promotable=true")
+        eventually(lambda: settled(kubectl, "Stable"), 120)
+        first = kubectl.get("configmap flowers-params-stable")["data"]
+
+        gammas(kubectl, 50, 100)  # a model that knows its own flowers by heart, and no others
+        kubectl("annotate tstudy flowers tuning.dev/promote=harmful")
+        eventually(lambda: stands_beside(kubectl), 60)
+        eventually(lambda: settled(kubectl, "RolledBack"), 60)
+        promotion = kubectl.status("flowers")["promotion"]
+        assert "wrong: the canary is worse than stable" in promotion["message"]
+        assert promotion["canary"]["evidence"][0]["effect"] > 0.2
+        assert kubectl.get("configmap flowers-params-stable")["data"] == first
+        eventually(lambda: alone(kubectl), 60)
+
+        gammas(kubectl, 0.3, 0.4)
+        told = tuning("promote", "flowers", "--reason", "another range", namespace=kubectl.namespace)
+        assert "is in production, before it was flowers-params-r1-" in told
+        gamma = float(kubectl.get("configmap flowers-params-stable")["data"]["TUNING_PARAM_GAMMA"])
+        eventually(lambda: predicts_with(kubectl, gamma))
+        eventually(lambda: alone(kubectl), 60)
+        ended = asked(kubectl)
+        assert ended.get("failed", 0) == 0 and ended["rate"] >= 40, ended
+        kinds = [
+            line["kind"] for line in json.loads(tuning("history", "flowers", "-o", "json", namespace=kubectl.namespace))
+        ]
+        judged = [kind for kind in kinds if kind in ("Promoted", "Canary", "CanaryHarmed", "CanaryPassed")]
+        assert judged == ["Promoted", "Canary", "CanaryHarmed", "Canary", "CanaryPassed", "Promoted"]
+    finally:
+        install()
+
+
+def alone(kubectl: Kubectl) -> None:
+    assert kubectl.get("deployments -l tuning.dev/canary")["items"] == []
+
+
+def predicts_with(kubectl: Kubectl, gamma: float) -> None:
+    assert asked(kubectl)["last"][1] == gamma
