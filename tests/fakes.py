@@ -124,10 +124,10 @@ class FakeCluster(Cluster):
             raise NotFound(f"no Deployment {name}", 404)
         return self.objects["Deployment", name]
 
-    async def apply_to_deployment(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
+    async def apply_to_target(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
         """A change starts a rollout, which comes to its end when a test says so: `set_rollout`."""
         name = body["metadata"]["name"]
-        self._called("apply_to_deployment", writes=None if try_only else "apply to Deployment")
+        self._called("apply_to_target", writes=None if try_only else "apply to Deployment")
         if not try_only:
             found = copy.deepcopy(self.objects["Deployment", name])
             annotations = found["spec"]["template"]["metadata"].setdefault("annotations", {})
@@ -146,9 +146,9 @@ class FakeCluster(Cluster):
         self._called("delete_deployment", writes="delete Deployment")
         self.objects.pop(("Deployment", name), None)
 
-    async def create_job(self, body: Mapping[str, Any]) -> None:
-        self._called("create_job", writes="create Job")
-        if ("Job", body["metadata"]["name"]) not in self.objects:
+    async def create_job(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
+        self._called("create_job", writes=None if try_only else "create Job")
+        if not try_only and ("Job", body["metadata"]["name"]) not in self.objects:
             self._keep(body)
 
     async def patch_job(self, namespace: str, name: str, change: Mapping[str, Any]) -> Mapping[str, Any]:

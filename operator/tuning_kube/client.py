@@ -73,6 +73,10 @@ def _deployment_path(namespace: str, name: str) -> str:
     return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
 
 
+def _rollout_path(namespace: str, name: str) -> str:
+    return f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts/{name}"
+
+
 def _paths(path: str, namespaces: Sequence[str]) -> Sequence[str]:
     """`path` in each of the namespaces, or in all when none is named."""
     return [path.replace("*", f"namespaces/{namespace}") for namespace in namespaces] or [path.replace("/*", "")]
@@ -137,12 +141,20 @@ class Cluster:
         return deployment
 
     @_translated
-    async def apply_to_deployment(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
-        """Make some fields of somebody else's Deployment as given; raises Conflict where others own one of them.
+    async def read_rollout(self, namespace: str, name: str) -> Mapping[str, Any]:
+        """Of Argo Rollouts."""
+        rollout: Mapping[str, Any] = await self._request("GET", _rollout_path(namespace, name))
+        return rollout
+
+    @_translated
+    async def apply_to_target(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
+        """Make some fields of somebody else's Deployment or Rollout as given; raises Conflict where others own one of
+        them.
 
         With `try_only` nothing changes.
         """
-        path = _deployment_path(body["metadata"]["namespace"], body["metadata"]["name"])
+        place = _deployment_path if body["kind"] == "Deployment" else _rollout_path
+        path = place(body["metadata"]["namespace"], body["metadata"]["name"])
         query = [("fieldManager", names.PROMOTION_MANAGER), *([("dryRun", "All")] if try_only else [])]
         await self._write("PATCH", path, body, _APPLY, query)
 
@@ -161,13 +173,15 @@ class Cluster:
         await self._delete(_deployment_path(namespace, name), {"propagationPolicy": "Background"})
 
     @_translated
-    async def create_job(self, body: Mapping[str, Any]) -> None:
+    async def create_job(self, body: Mapping[str, Any], *, try_only: bool = False) -> None:
         """Create the Job; nothing happens when it is there. Raises Invalid when another one has its name.
 
-        Not applied: what was made may belong to a queue by now, which decides over some of its fields.
+        Not applied: what was made may belong to a queue by now, which decides over some of its fields. With `try_only`
+        nothing is made.
         """
         path = f"/apis/batch/v1/namespaces/{body['metadata']['namespace']}/jobs"
-        await self._create(path, body, [("fieldManager", names.FIELD_MANAGER)])
+        query = [("fieldManager", names.FIELD_MANAGER), *([("dryRun", "All")] if try_only else [])]
+        await self._create(path, body, query)
 
     @_translated
     async def patch_job(self, namespace: str, name: str, change: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tuning_kube import names
 from tuning_kube.client import Cluster
 from tuning_kube.errors import Conflict, Forbidden, Invalid, NotFound
 from tuning_operator import reasons
@@ -23,11 +24,12 @@ from tuning_operator.plan.actions import (
     TryTarget,
 )
 from tuning_operator.plan.promotion.steps import OPERATOR
-from tuning_operator.rollout import canary, deployment, staging
+from tuning_operator.rollout import canary, parameters_job
+from tuning_operator.rollout.target import Kind, forbidden, missing, object_of, rolling
 from tuning_operator.stores import Stores
 from tuning_store import record
 from tuning_store.record import Line
-from tuning_study.api.promotion import StagingJob
+from tuning_study.api.promotion import Target
 from tuning_study.promotion.parameters import VerifiedParameters, read_document
 
 _VERIFIED = "Verified"
@@ -49,9 +51,11 @@ class Promoter:
                 await self._cluster.create_config_map(parameters_config_map.of_round(found, study.namespace, study.uid))
             case DropParameters(name):
                 await self._cluster.delete_config_map(study.namespace, name)
-                await self._cluster.delete_job(study.namespace, staging.job_name(study.name, study.uid, name))
-            case StartStaging(name, check):
-                await self._start_check(study, name, check)
+                check = parameters_job.check_name(study.name, study.uid, name)
+                await self._cluster.delete_job(study.namespace, check)
+            case StartStaging(name, job):
+                check = parameters_job.check_name(study.name, study.uid, name)
+                await self._start_job(study, parameters_job.parameters_job(_of(study), check, "staging", name, job))
             case TryCanary(target, name, replicas):
                 await self._make_canary(study, target, name, replicas, try_only=True)
             case StartCanary(target, name, replicas):
@@ -59,33 +63,45 @@ class Promoter:
             case DropCanary(name):
                 await self._cluster.delete_deployment(study.namespace, name)
             case TryTarget(target, name):
-                await self._roll(deployment.rolling(study.namespace, target, name), try_only=True)
+                await self._change(study, name, target, try_only=True)
             case MoveProduction(name, target):
                 await self._move(study, name, target)
             case Record(lines):
                 await self._record(study, lines)
 
-    async def _move(self, study: Study, name: str, target: str | None) -> None:
+    async def _move(self, study: Study, name: str, target: Target | None) -> None:
         found = await self._known(study, name)
         await self._cluster.apply(parameters_config_map.in_production(found, study.namespace))
         if target is not None:
-            await self._roll(deployment.rolling(study.namespace, target, name), try_only=False)
+            await self._change(study, name, target, try_only=False)
 
-    async def _start_check(self, study: Study, name: str, check: StagingJob) -> None:
-        job = staging.staging_job(study.namespace, study.name, study.uid, name, check)
+    async def _change(self, study: Study, name: str, target: Target, *, try_only: bool) -> None:
+        if target.job is not None:
+            since = study.status.promotion.since if study.status.promotion is not None else None
+            hook = parameters_job.hook_name(study.name, study.uid, name, since)
+            job = parameters_job.parameters_job(_of(study), hook, "promote", name, target.job)
+            await self._start_job(study, job, try_only=try_only)
+        elif (rolled := object_of(target)) is not None:
+            await self._roll(*rolled, study.namespace, name, try_only=try_only)
+
+    async def _start_job(self, study: Study, job: Mapping[str, Any], *, try_only: bool = False) -> None:
         try:
-            await self._cluster.create_job(job)
+            await self._cluster.create_job(job, try_only=try_only)
         except (Invalid, Forbidden) as error:
-            told = f"the API server does not take the Job of spec.promotion.staging: {error}"
-            raise ProductionRefused(reasons.STAGING_REFUSED, told) from error
+            role = job["metadata"]["labels"][names.ROLE_LABEL]
+            field, reason = (
+                ("staging", reasons.STAGING_REFUSED) if role == "staging" else ("target.job", reasons.TARGET_REFUSED)
+            )
+            told = f"the API server does not take the Job of spec.promotion.{field}: {error}"
+            raise ProductionRefused(reason, told) from error
 
-    async def _make_canary(self, study: Study, target: str, name: str, replicas: int, *, try_only: bool) -> None:
+    async def _make_canary(self, study: Study, deployment: str, name: str, replicas: int, *, try_only: bool) -> None:
         try:
-            found = await self._cluster.read_deployment(study.namespace, target)
+            found = await self._cluster.read_deployment(study.namespace, deployment)
             source = canary.Source(study.namespace, study.name, study.uid, name, replicas)
             await self._cluster.create_deployment(canary.canary_deployment(found, source), try_only=try_only)
         except NotFound as error:
-            reason, told = deployment.missing(target).problem or ("", str(error))
+            reason, told = missing("Deployment", deployment).problem or ("", str(error))
             raise ProductionRefused(reason, told) from error
         except Forbidden as error:
             told = f"the operator may not make a Deployment for the canary: set the chart's promotion.canary: {error}"
@@ -94,19 +110,16 @@ class Promoter:
             told = f"the API server does not take the Deployment of the canary: {error}"
             raise ProductionRefused(reasons.CANARY_REFUSED, told) from error
 
-    async def _roll(self, change: Mapping[str, Any], *, try_only: bool) -> None:
-        name = change["metadata"]["name"]
+    async def _roll(self, kind: Kind, name: str, namespace: str, parameters: str, *, try_only: bool) -> None:
         try:
-            await self._cluster.apply_to_deployment(change, try_only=try_only)
+            await self._cluster.apply_to_target(rolling(kind, namespace, name, parameters), try_only=try_only)
         except Conflict as error:
-            told = f"the Deployment {name} has another owner of the annotation that rolls it: {error}"
+            told = f"the {kind} {name} has another owner of the annotation that rolls it: {error}"
             raise ProductionRefused(reasons.TARGET_CONFLICT, told) from error
         except (NotFound, Invalid) as error:  # an apply would make what is not there, and lacks all that it needs
-            raise ProductionRefused(
-                reasons.TARGET_MISSING, f"the Deployment {name} cannot be rolled: {error}"
-            ) from error
+            raise ProductionRefused(reasons.TARGET_MISSING, f"the {kind} {name} cannot be rolled: {error}") from error
         except Forbidden as error:
-            _, told = deployment.forbidden(name).problem or ("", str(error))
+            _, told = forbidden(kind, name).problem or ("", str(error))
             raise ProductionRefused(reasons.TARGET_FORBIDDEN, told) from error
 
     async def _known(self, study: Study, name: str) -> VerifiedParameters:
@@ -118,6 +131,10 @@ class Promoter:
     async def _record(self, study: Study, lines: Sequence[Line]) -> None:
         told = [replace(line, study=study.uid, name=study.name, namespace=study.namespace) for line in lines]
         await self._stores.call(record.add, self._stores.admin_engine(), self._stores.owner, told)
+
+
+def _of(study: Study) -> dict[str, str]:
+    return {"namespace": study.namespace, "name": study.name, "uid": study.uid}
 
 
 def _key(name: str) -> str:

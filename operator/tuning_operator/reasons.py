@@ -55,6 +55,7 @@ TARGET_MISSING: Final = "TargetMissing"  # there is no object of that name
 TARGET_FORBIDDEN: Final = "TargetForbidden"  # the operator lacks the right; the chart gives it
 TARGET_NOT_PROMOTABLE: Final = "TargetNotPromotable"  # it lacks the label that allows it
 PARAMETERS_LOST: Final = "ParametersLost"  # the record does not hold them any more
+TARGET_REFUSED: Final = "TargetRefused"  # the API server does not take the Job that brings them to production
 STAGING_REFUSED: Final = "StagingRefused"  # the API server does not take the Job that checks them
 CANARY_REFUSED: Final = "CanaryRefused"  # the API server does not take the Deployment of the canary
 CANARY_WITHOUT_PARAMETERS: Final = "CanaryWithoutParameters"  # the target does not read the ConfigMap in production

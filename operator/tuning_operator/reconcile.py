@@ -25,7 +25,8 @@ from tuning_operator.plan.decide import cannot_start, plan, refused
 from tuning_operator.plan.draft import Plan
 from tuning_operator.provision import Provisioner, store_problem
 from tuning_operator.publish import StatusWriter, is_worth_a_write, publish_events, write_status
-from tuning_operator.rollout import staging
+from tuning_operator.rollout import parameters_job
+from tuning_operator.rollout.target import ABOUT_THE_TARGET, TargetView, of_job
 from tuning_operator.round_gate import RoundGate
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Location, Stores
@@ -90,8 +91,9 @@ class Reconciler:
         due = memory.writer.is_due(study.status, datetime.now(UTC))
         place = await self._provision(study)
         observed = await self._observe(study, job, place, memory, results=due)
-        room, check = self._gate.has_room(study.uid), staging.view(_check_of(study, jobs))
-        observed = replace(observed, namespace_ends=namespace_ends, room=room, staging=check)
+        room, check = self._gate.has_room(study.uid), parameters_job.view(_check_of(study, jobs))
+        target = observed.target or _hook_of(study, jobs)
+        observed = replace(observed, namespace_ends=namespace_ends, room=room, staging=check, target=target)
         planned = plan(observed)
         self._gate.note(study.uid, planned.status)
         decided = await self._execute(planned, observed, place, memory)
@@ -206,7 +208,20 @@ def _check_of(study: Study, jobs: Mapping[str, Mapping[str, Any]]) -> Mapping[st
     promotion = study.status.promotion
     if promotion is None or promotion.candidate is None:
         return None
-    return jobs.get(staging.job_name(study.name, study.uid, promotion.candidate))
+    return jobs.get(parameters_job.check_name(study.name, study.uid, promotion.candidate))
+
+
+def _hook_of(study: Study, jobs: Mapping[str, Mapping[str, Any]]) -> TargetView | None:
+    """The Job that brings parameters to production, or back, as the watch has shown it."""
+    asked = study.spec.promotion if study.spec is not None else None
+    status = study.status.promotion
+    if asked is None or asked.target is None or asked.target.job is None or status is None:
+        return None
+    name = status.stable if status.state == "RollingBack" else status.candidate
+    if name is None or status.state not in ABOUT_THE_TARGET:
+        return None
+    hook = parameters_job.hook_name(study.name, study.uid, name, status.since)
+    return of_job(hook, name, parameters_job.view(jobs.get(hook)))
 
 
 def _hold_production(error: ProductionRefused, observed: Observation) -> Plan:

@@ -36,6 +36,7 @@ SPEC = editor_schema()["properties"]["spec"]["properties"]
 CLUSTER = ("kubectl ", "helm ")
 RUN_ELSEWHERE = {
     "pip install": "a package registry; `make test` installs the same from the lock",
+    "tuning canary replay": "tests/contract/test_canary_replay.py",
     "helm install": "tests/e2e/test_chart.py installs the chart so",
     "helm upgrade tuning": "tests/e2e/test_dashboard.py",
     "helm test": "a cluster with the chart's test images",
@@ -189,6 +190,8 @@ def test_a_command_that_is_mentioned_exists_with_its_options(command: str) -> No
     _, name, *rest = [word for word in shlex.split(command) if word not in ("…", "…)")]
     if name == "COMMAND":
         return
+    if hasattr(inside := group.commands.get(name), "commands"):  # as `tuning canary replay`
+        group, name, rest = inside, rest[0], rest[1:]
     for each in name.split("|"):
         assert each in group.commands, f"tuning has no command {each}"
         options = {option for parameter in group.commands[each].params for option in parameter.opts}

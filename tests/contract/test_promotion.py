@@ -106,6 +106,14 @@ def world(postgres_url: str) -> Promoting:
     return Promoting(postgres_url)
 
 
+HOOK = {"job": {"template": {"spec": {"containers": [{"name": "main", "image": "hook:1"}]}}}}
+
+
+@pytest.fixture
+def hooked(postgres_url: str) -> Promoting:
+    return Promoting(postgres_url, promotion={"mode": "Automatic", "target": HOOK})
+
+
 @pytest.fixture
 def rolling(postgres_url: str) -> Promoting:
     made = Promoting(postgres_url, promotion={"mode": "Automatic", "target": TARGET})
@@ -196,7 +204,7 @@ async def test_a_status_that_is_not_written_changes_nothing_twice(rolling: Promo
 
 
 async def test_a_conflict_is_told_once_and_nothing_is_changed(rolling: Promoting) -> None:
-    rolling.cluster.fails["apply_to_deployment"] = [Conflict("another manager owns it", 409)] * 10
+    rolling.cluster.fails["apply_to_target"] = [Conflict("another manager owns it", 409)] * 10
     await rolling.finish_round(0.5)
     await rolling.settle(8)
     assert ("ConfigMap", STABLE) not in rolling.cluster.objects
@@ -285,3 +293,47 @@ async def test_nothing_is_written_once_it_is_settled(rolling: Promoting) -> None
     rolling.cluster.wrote.clear()
     await rolling.settle(20)
     assert rolling.cluster.wrote == []
+
+
+def hooks(world: Promoting) -> dict[str, str]:
+    """The Jobs that bring parameters to production, and whose they bring."""
+    return {
+        name: job["metadata"]["annotations"][PARAMETERS_ANNOTATION]
+        for name, job in world.cluster.jobs.items()
+        if "-promote-" in name
+    }
+
+
+def end(world: Promoting, name: str, kind: str = "Complete") -> None:
+    world.cluster.set_job_status(name, conditions=[{"type": kind, "status": "True", "message": "it ended"}])
+
+
+async def test_where_nothing_else_does_a_job_brings_parameters_to_production_and_back(hooked: Promoting) -> None:
+    await hooked.finish_round(0.5)
+    await hooked.settle()
+    assert hooked.promotion["state"] == "Promoting" and hooked.serving == 0.5
+    [first] = hooks(hooked)
+    [container] = hooked.cluster.jobs[first]["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"] == [{"configMapRef": {"name": hooks(hooked)[first]}}]
+    end(hooked, first)
+    await hooked.settle()
+    assert hooked.promotion["state"] == "Stable"
+
+    await hooked.retune(0.9)
+    await hooked.settle()
+    [second] = set(hooks(hooked)) - {first}
+    end(hooked, second, "Failed")
+    await hooked.settle()
+    assert hooked.promotion["state"] == "RollingBack" and hooked.serving == 0.5
+    [third] = set(hooks(hooked)) - {first, second}
+    assert hooks(hooked)[third] == hooks(hooked)[first]
+    end(hooked, third, "Failed")
+    await hooked.settle()
+    told = f"it ended; delete the Job {third} to have it run again"
+    assert hooked.promotion["message"].endswith(told)
+    del hooked.cluster.objects["Job", third]
+    await hooked.settle()
+    end(hooked, third)
+    await hooked.settle()
+    assert hooked.promotion["state"] == "RolledBack"
+    assert "the rollout of" in hooked.promotion["rolledBack"][0]["reason"]

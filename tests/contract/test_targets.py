@@ -14,10 +14,11 @@ from tuning_kube.client import Cluster
 from tuning_kube.errors import Conflict, Invalid, NotFound
 from tuning_kube.names import PARAMETERS_ANNOTATION, PROMOTION_MANAGER
 from tuning_operator.exceptions import ProductionRefused
-from tuning_operator.rollout import canary, staging
-from tuning_operator.rollout.deployment import rolling, view
-from tuning_operator.rollout.staging import StagingView, staging_job
-from tuning_study.api.promotion import StagingJob
+from tuning_operator.rollout import argo_rollout, canary, parameters_job
+from tuning_operator.rollout.deployment import view
+from tuning_operator.rollout.parameters_job import JobView, check_name
+from tuning_operator.rollout.target import rolling
+from tuning_study.api.promotion import ParametersJob
 
 NAME, FIRST, SECOND = "digits-api", "digits-params-r1-0000aaaa", "digits-params-r2-1111bbbb"
 
@@ -65,7 +66,7 @@ def owned(deployment: Any, manager: str) -> Any:
 async def test_one_annotation_is_written_and_all_else_stays(cluster: Cluster, namespace: str, argo: Argo) -> None:
     argo.sync()
     before = await read(cluster, namespace)
-    await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+    await cluster.apply_to_target(rolling("Deployment", namespace, NAME, FIRST))
     after = await read(cluster, namespace)
     before["spec"]["template"]["metadata"]["annotations"] = {PARAMETERS_ANNOTATION: FIRST}
     assert after["spec"] == before["spec"]
@@ -79,10 +80,10 @@ async def test_ten_times_the_same_is_one_write_whoever_applies_beside_it(
     cluster: Cluster, namespace: str, argo: Argo
 ) -> None:
     argo.sync()
-    await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+    await cluster.apply_to_target(rolling("Deployment", namespace, NAME, FIRST))
     generation = (await read(cluster, namespace))["metadata"]["generation"]
     for _ in range(10):
-        await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+        await cluster.apply_to_target(rolling("Deployment", namespace, NAME, FIRST))
         argo.sync()
     after = await read(cluster, namespace)
     assert after["metadata"]["generation"] == generation
@@ -97,7 +98,7 @@ async def test_an_annotation_that_somebody_else_owns_is_a_conflict_and_stays(
     before = await read(cluster, namespace)
     for try_only in (True, False):
         with pytest.raises(Conflict, match="argocd-controller"):
-            await cluster.apply_to_deployment(rolling(namespace, NAME, SECOND), try_only=try_only)
+            await cluster.apply_to_target(rolling("Deployment", namespace, NAME, SECOND), try_only=try_only)
     after = await read(cluster, namespace)
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
     assert view(after).parameters == annotations.get(PARAMETERS_ANNOTATION)
@@ -105,13 +106,13 @@ async def test_an_annotation_that_somebody_else_owns_is_a_conflict_and_stays(
 
 async def test_to_try_changes_nothing(cluster: Cluster, namespace: str, argo: Argo) -> None:
     argo.sync()
-    await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST), try_only=True)
+    await cluster.apply_to_target(rolling("Deployment", namespace, NAME, FIRST), try_only=True)
     assert view(await read(cluster, namespace)).parameters is None
 
 
 async def test_a_deployment_that_is_not_there_is_not_made(cluster: Cluster, namespace: str, kube: Kube) -> None:
     with pytest.raises((Invalid, NotFound)):
-        await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+        await cluster.apply_to_target(rolling("Deployment", namespace, NAME, FIRST))
     assert kube.list("Deployment") == []
 
 
@@ -119,21 +120,22 @@ async def test_a_check_is_a_job_that_an_api_server_takes(cluster: Cluster, names
     template = {
         "spec": {"containers": [{"name": "check", "image": "check:1", "envFrom": [{"secretRef": {"name": "s"}}]}]}
     }
-    check = StagingJob.model_validate({"template": template, "deadline": "5m"})
-    job = staging_job(namespace, "d" * 52, "uid-1", FIRST, check)
+    check = ParametersJob.model_validate({"template": template, "deadline": "5m"})
+    study = {"namespace": namespace, "name": "d" * 52, "uid": "uid-1"}
+    job = parameters_job.parameters_job(study, check_name("d" * 52, "uid-1", FIRST), "staging", FIRST, check)
     del job["metadata"]["ownerReferences"]  # whose study is not there, so that the Job would go at once
     await cluster.create_job(job)
     [made] = kube.list("Job")
     assert made["spec"]["activeDeadlineSeconds"] == 300
     [container] = made["spec"]["template"]["spec"]["containers"]
     assert container["envFrom"] == [{"secretRef": {"name": "s"}}, {"configMapRef": {"name": FIRST}}]
-    assert staging.view(made) == StagingView() and staging.view(None) is None
+    assert parameters_job.view(made) == JobView() and parameters_job.view(None) is None
 
 
 @pytest.mark.parametrize("kind", ["Complete", "Failed"])
 def test_a_check_that_has_ended(kind: str) -> None:
     ended = {"status": {"conditions": [{"type": kind, "status": "True", "message": "it did"}]}}
-    assert staging.view(ended) == StagingView(kind, "it did")  # type: ignore[arg-type]
+    assert parameters_job.view(ended) == JobView(kind, "it did")  # type: ignore[arg-type]
 
 
 class Serving(Argo):
@@ -200,7 +202,7 @@ async def test_parameters_that_are_rolled_leave_the_template_what_it_was_and_ano
     cluster: Cluster, namespace: str, serving: Serving
 ) -> None:
     before = view(await read(cluster, namespace)).template
-    await cluster.apply_to_deployment(rolling(namespace, NAME, FIRST))
+    await cluster.apply_to_target(rolling("Deployment", namespace, NAME, FIRST))
     assert view(await read(cluster, namespace)).template == before
     serving.sync(image="api:2")
     assert view(await read(cluster, namespace)).template != before
@@ -223,6 +225,71 @@ async def test_a_target_that_reads_no_parameters_has_no_canary(cluster: Cluster,
     argo.sync()
     with pytest.raises(ProductionRefused, match=r"envFrom: \[\{configMapRef: \{name: digits-params-stable\}\}\]"):
         await make_canary(cluster, namespace)
+
+
+ROLLOUTS = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "rollouts.argoproj.io"},
+    "spec": {
+        "group": "argoproj.io",
+        "scope": "Namespaced",
+        "names": {"kind": "Rollout", "plural": "rollouts", "singular": "rollout"},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                },
+                "subresources": {"status": {}},
+            }
+        ],
+    },
+}
+
+
+async def test_of_a_rollout_one_annotation_is_written_too(
+    cluster: Cluster, namespace: str, control_plane: ControlPlane, kube: Kube
+) -> None:
+    """Its controller is not there: what it would write is written by hand in the next test."""
+    kube.apply(ROLLOUTS)
+    template = {"metadata": {"labels": {"app": NAME}}, "spec": {"containers": [{"name": "main", "image": "api:1"}]}}
+    labels = {"tuning.dev/promotable": "true"}
+    rollout = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": NAME, "labels": labels},
+        "spec": {"replicas": 3, "template": template, "strategy": {"canary": {"steps": [{"setWeight": 20}]}}},
+    }
+    kube.wait_for(lambda: kube.apply(rollout), lambda made: made["metadata"]["name"] == NAME)
+    await cluster.apply_to_target(rolling("Rollout", namespace, NAME, FIRST))
+    after = await cluster.read_rollout(namespace, NAME)
+    assert after["spec"]["template"]["metadata"] == {
+        "labels": {"app": NAME},
+        "annotations": {PARAMETERS_ANNOTATION: FIRST},
+    }
+    assert {**after["spec"], "template": template} == rollout["spec"]
+    assert argo_rollout.view(after).parameters == FIRST and not argo_rollout.view(after).rolled_out
+
+
+@pytest.mark.parametrize(
+    ("status", "rolled_out", "failed"),
+    [
+        ({"observedGeneration": "3", "phase": "Healthy"}, True, ""),
+        ({"observedGeneration": "2", "phase": "Healthy"}, False, ""),
+        ({"observedGeneration": "3", "phase": "Progressing"}, False, ""),
+        ({"observedGeneration": "3", "phase": "Paused", "message": "CanaryPauseStep"}, False, ""),
+        ({"observedGeneration": "3", "phase": "Degraded", "message": "RolloutAborted"}, False, "RolloutAborted"),
+        ({}, False, ""),
+    ],
+)
+def test_how_a_rollout_stands(status: dict[str, str], rolled_out: bool, failed: str) -> None:
+    """As `kubectl argo rollouts status` has it."""
+    metadata = {"name": NAME, "generation": 3, "labels": {"tuning.dev/promotable": "true"}}
+    seen = argo_rollout.view({"kind": "Rollout", "metadata": metadata, "spec": {"template": {}}, "status": status})
+    assert (seen.rolled_out, seen.failed, seen.problem) == (rolled_out, failed, None)
 
 
 async def test_one_without_ready_pods_is_not_rolled_out(cluster: Cluster, namespace: str, argo: Argo) -> None:

@@ -49,9 +49,10 @@ def replay(
 
     spec, where = _manifest(name, file, namespace, context)
     promotion = spec.promotion
-    if promotion is None or promotion.canary is None or promotion.target is None:
+    deployment = promotion.target.deployment if promotion is not None and promotion.target is not None else None
+    if promotion is None or promotion.canary is None or deployment is None:
         raise WrongUse("the manifest has no canary: add spec.promotion.canary, which docs/canary.md shows")
-    asked, target = promotion.canary, promotion.target.deployment.name
+    asked, target = promotion.canary, deployment.name
     began = start.astimezone(UTC)
     ended = end.astimezone(UTC) if end is not None else began + asked.for_
     if not began < ended <= datetime.now(UTC):

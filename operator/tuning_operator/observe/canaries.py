@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tuning_operator.observe.observation import CanaryTold, Study
 from tuning_operator.rollout.canary import CanaryView
-from tuning_operator.rollout.deployment import TargetView
+from tuning_operator.rollout.target import TargetView
 from tuning_prometheus.canary import Matchers, matchers, pods_of
 from tuning_study.api.canary import Canary
 from tuning_study.api.production import PrometheusServer

@@ -9,8 +9,8 @@ from tuning_kube import names
 from tuning_operator.executors.view import MissingWorkers, QueueWait, WorkersView, WorkerView
 from tuning_operator.observe.production import Production
 from tuning_operator.rollout.canary import CanaryView
-from tuning_operator.rollout.deployment import TargetView
-from tuning_operator.rollout.staging import StagingView
+from tuning_operator.rollout.parameters_job import JobView
+from tuning_operator.rollout.target import TargetView
 from tuning_store.values import Progress
 from tuning_study.api.spec import TuningStudySpec
 from tuning_study.api.status import Best, Diagnosis, Pareto, TuningStudyStatus
@@ -82,7 +82,7 @@ class Observation:
     """Of the trial that the verification names, as the manifest has their values; None before."""
     target: TargetView | None = None
     """What spec.promotion rolls out; None where it has no target, and when there was no reason to look."""
-    staging: StagingView | None = None
+    staging: JobView | None = None
     """The check of the candidate; None before it has begun."""
     canary: CanaryView | None = None
     """The candidate's pods beside the target's; None where there are none."""

@@ -16,9 +16,9 @@ from tuning_operator.observe.observation import Observation, StoreProblem, Study
 from tuning_operator.observe.pods import PodCache, PodLists
 from tuning_operator.observe.results import ResultsCache, Standing
 from tuning_operator.observe.waiting import WaitClock
-from tuning_operator.rollout import canary, deployment
+from tuning_operator.rollout import argo_rollout, canary, deployment
 from tuning_operator.rollout.canary import CanaryView
-from tuning_operator.rollout.deployment import TargetView
+from tuning_operator.rollout.target import ABOUT_THE_TARGET, TargetView, forbidden, missing, object_of
 from tuning_operator.stores import Location, Stores
 from tuning_store.values import Progress
 from tuning_store.versions import installed_versions
@@ -29,7 +29,6 @@ from tuning_study.verification import is_due
 
 _VERSIONS = installed_versions()
 _ENDED = ("Complete", "Failed")
-_ABOUT_THE_TARGET = ("Candidate", "Held", "Canary", "Promoting", "RollingBack")
 _FRESH = 0.7  # seconds that a reading of the store may be old
 
 
@@ -132,15 +131,20 @@ class Observer:
         spec, status = study.spec, study.status.promotion
         if spec is None or spec.promotion is None or spec.promotion.target is None:
             return None
-        if status is None or status.state not in _ABOUT_THE_TARGET:
+        if status is None or status.state not in ABOUT_THE_TARGET:
             return None
-        name = spec.promotion.target.deployment.name
+        rolled = object_of(spec.promotion.target)
+        if rolled is None:
+            return None
+        kind, name = rolled
         try:
+            if kind == "Rollout":
+                return argo_rollout.view(await self._cluster.read_rollout(study.namespace, name))
             return deployment.view(await self._cluster.read_deployment(study.namespace, name))
         except NotFound:
-            return deployment.missing(name)
+            return missing(kind, name)
         except Forbidden:
-            return deployment.forbidden(name)
+            return forbidden(kind, name)
 
     async def _canary(self, study: Study) -> CanaryView | None:
         """As long as the status has one, whatever became of it."""

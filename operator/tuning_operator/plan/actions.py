@@ -6,7 +6,7 @@ from typing import Literal
 
 from tuning_store.record import Line
 from tuning_study.api.budget import Budget
-from tuning_study.api.promotion import StagingJob
+from tuning_study.api.promotion import ParametersJob, Target
 from tuning_study.api.selection import Selection
 from tuning_study.promotion.parameters import VerifiedParameters
 from tuning_study.round import ResolvedRound
@@ -124,7 +124,7 @@ class StartStaging:
     """The Job that checks these parameters."""
 
     parameters: str
-    job: StagingJob
+    job: ParametersJob
 
 
 @dataclass(frozen=True)
@@ -155,19 +155,19 @@ class DropCanary:
 
 @dataclass(frozen=True)
 class TryTarget:
-    """Whether the Deployment can be rolled to these parameters; nothing changes."""
+    """Whether the target can be rolled to these parameters; nothing changes."""
 
-    deployment: str
+    target: Target
     parameters: str
 
 
 @dataclass(frozen=True)
 class MoveProduction:
-    """The ConfigMap in production gets these parameters, and then the Deployment starts its pods anew."""
+    """The ConfigMap in production gets these parameters, and then the target starts its pods anew."""
 
     parameters: str
     """Name of their ConfigMap."""
-    deployment: str | None
+    target: Target | None
 
 
 @dataclass(frozen=True)

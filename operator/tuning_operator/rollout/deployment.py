@@ -1,64 +1,24 @@
-"""A Deployment that serves with a study's parameters. Pure: reads one, and builds what is applied to it.
-
-Nothing of it is ours but one annotation of its pod template, which says whose parameters its pods read when they start:
-replicas, images and weights are for others to write.
-"""
+"""A Deployment that serves with a study's parameters, as it stands. Pure."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from tuning_kube import names
-from tuning_operator import reasons
-
-
-@dataclass(frozen=True)
-class TargetView:
-    """How a target stands."""
-
-    name: str
-    parameters: str | None = None
-    """Whose its pod template asks for."""
-    rolled_out: bool = False
-    """Whether every pod has that template, and is ready."""
-    failed: str = ""
-    """Why its rollout does not come to an end."""
-    problem: tuple[str, str] | None = None
-    """Why it cannot be rolled: a reason and a sentence."""
-    ready: int = 0
-    """Pods."""
-    template: str = ""
-    """Digest of its pod template, whatever the parameters."""
-
-
-def missing(name: str) -> TargetView:
-    sentence = f"there is no Deployment {name} in this namespace: correct spec.promotion.target, or make it"
-    return TargetView(name, problem=(reasons.TARGET_MISSING, sentence))
-
-
-def forbidden(name: str) -> TargetView:
-    sentence = f"the operator may not read or roll the Deployment {name}: set the chart's value promotion.targets"
-    return TargetView(name, problem=(reasons.TARGET_FORBIDDEN, sentence))
+from tuning_operator.rollout.target import TargetView, parameters_of, problem_of
 
 
 def view(body: Mapping[str, Any]) -> TargetView:
     """As the API server shows it."""
-    metadata, spec, status = body["metadata"], body["spec"], body.get("status") or {}
-    name = metadata["name"]
-    problem = None
-    if (metadata.get("labels") or {}).get(names.PROMOTABLE_LABEL) != "true":
-        sentence = f'the Deployment {name} lacks the label {names.PROMOTABLE_LABEL}: "true", which allows it'
-        problem = (reasons.TARGET_NOT_PROMOTABLE, sentence)
-    annotations = spec["template"].get("metadata", {}).get("annotations") or {}
+    metadata, status = body["metadata"], body.get("status") or {}
     return TargetView(
-        name,
-        annotations.get(names.PARAMETERS_ANNOTATION),
-        rolled_out=_is_rolled_out(metadata["generation"], spec.get("replicas", 1), status),
+        metadata["name"],
+        parameters_of(body),
+        rolled_out=_is_rolled_out(metadata["generation"], body["spec"].get("replicas", 1), status),
         failed=_failure(status),
-        problem=problem,
+        problem=problem_of(body),
         ready=status.get("readyReplicas", 0),
         template=template_digest(body),
     )
@@ -86,13 +46,3 @@ def _failure(status: Mapping[str, Any]) -> str:
         if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
             return str(condition.get("message") or "its progress deadline has passed")
     return ""
-
-
-def rolling(namespace: str, name: str, parameters: str) -> dict[str, Any]:
-    """What is applied, so that the Deployment starts its pods anew with these parameters."""
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"template": {"metadata": {"annotations": {names.PARAMETERS_ANNOTATION: parameters}}}},
-    }

@@ -11,8 +11,8 @@ from tuning_operator.plan.actions import Action, DropCanary, MoveProduction, Rec
 from tuning_operator.plan.decide import plan
 from tuning_operator.plan.draft import Plan
 from tuning_operator.rollout.canary import CanaryView, canary_name
-from tuning_operator.rollout.deployment import TargetView
-from tuning_operator.rollout.staging import StagingView
+from tuning_operator.rollout.parameters_job import JobView
+from tuning_operator.rollout.target import TargetView
 from tuning_study.api.promotion_status import PromotionStatus
 from tuning_study.api.status import Best, ProductionStatus
 from tuning_study.budget import RoundLimits, StopReason
@@ -41,7 +41,7 @@ class Life:
         self.degraded: datetime | None = None
         self.frozen: datetime | None = None
         self.problem: tuple[str, str] | None = None
-        self.check: StagingView | None = None
+        self.check: JobView | None = None
         self.rolled_to: str | None = None
         self.canary: CanaryView | None = None
         self.verdict, self.over = unknown(), False
@@ -77,7 +77,7 @@ class Life:
         self.now += timedelta(seconds=30)
         decided = plan(self._observed())
         for action in decided.actions:
-            if isinstance(action, MoveProduction) and action.deployment is not None:
+            if isinstance(action, MoveProduction) and action.target is not None:
                 self.rolled_to = action.parameters
             elif isinstance(action, StartCanary):
                 name = canary_name(action.deployment, action.parameters)

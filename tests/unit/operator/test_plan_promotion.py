@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tuning_operator import reasons
 from tuning_operator.plan.actions import KeepParameters, Record, StartRound, StartStaging
-from tuning_operator.rollout.staging import StagingView
+from tuning_operator.rollout.parameters_job import JobView
 from tuning_study.results.outcome import Comparison, Difference
 
 from .plans import value
@@ -277,10 +277,10 @@ def test_a_check_of_ones_own_is_the_last_gate_and_is_begun_once_all_others_are_o
     life.look()
     assert [action.parameters for action in life.done if isinstance(action, StartStaging)] == names(life)
     assert life.state == "Staging"
-    life.check = StagingView()
+    life.check = JobView()
     life.looks()
     assert (life.state, life.moves) == ("Staging", [])
-    life.check = StagingView("Complete")
+    life.check = JobView("Complete")
     life.looks()
     assert (life.state, life.moves) == ("Stable", names(life))
 
@@ -289,7 +289,7 @@ def test_a_check_that_fails_keeps_the_parameters_out_and_says_why() -> None:
     life = Life(staging=CHECK)
     life.verifies()
     life.look()
-    life.check = StagingView("Failed", "Job has reached the specified backoff limit")
+    life.check = JobView("Failed", "Job has reached the specified backoff limit")
     life.looks(10)
     assert (life.state, life.moves) == ("Gated", [])
     assert life.promotion.message.endswith("Staging: the check failed: Job has reached the specified backoff limit")
@@ -302,7 +302,7 @@ def test_the_check_of_other_parameters_says_nothing_of_newer_ones() -> None:
     life = Life(staging=CHECK)
     life.verifies()
     life.look()
-    life.check = StagingView("Complete")
+    life.check = JobView("Complete")
     life.verifies(BETTER)
     life.look()
     assert (life.state, life.moves) == ("Staging", [])

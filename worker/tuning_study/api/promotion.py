@@ -36,27 +36,50 @@ class DeploymentTarget(Model):
     name: ObjectName = Field(description="Name of the Deployment. Example: digits-api.")
 
 
-class Target(Model):
-    """What is rolled out when the parameters in production change. If left out, only the ConfigMap changes."""
+class RolloutTarget(Model):
+    """A Rollout of Argo Rollouts in the study's namespace, as a Deployment is one: the same label, the same annotation.
+    Its own steps and analyses are its own."""
 
-    deployment: DeploymentTarget
+    name: ObjectName = Field(description="Name of the Rollout. Example: digits-api.")
 
 
-class StagingJob(Model):
-    """A Job in the study's namespace whose containers have the parameters as `TUNING_PARAM_<NAME>`. It passes if it
-    ends without an error, and runs once for each set of parameters: delete it to have it run again."""
+class ParametersJob(Model):
+    """A Job in the study's namespace whose containers have the parameters as `TUNING_PARAM_<NAME>`. Delete one that
+    has failed to have it run again."""
 
     template: FreeObject = Field(
         description="Pod template of the Job. Its restartPolicy is Never unless it says otherwise. Example: {spec: "
         "{containers: [{name: check, image: example.com/check:1}]}}."
     )
-    deadline: SomeTime = Field(timedelta(hours=1), description="Time after which the check has failed. Default: 1h.")
+    deadline: SomeTime = Field(timedelta(hours=1), description="Time after which it has failed. Default: 1h.")
+
+
+class Target(Model):
+    """What is rolled out when the parameters in production change. If left out, only the ConfigMap changes."""
+
+    deployment: DeploymentTarget | None = None
+    rollout: RolloutTarget | None = None
+    job: ParametersJob | None = Field(
+        None,
+        description="For everything else: a Job that brings the parameters to wherever they serve, and back. It runs "
+        "once for each change, after the ConfigMap in production has them; what it cannot do is a failed rollout.",
+    )
+
+    rules = (
+        Rule(
+            "[has(self.deployment), has(self.rollout), has(self.job)].filter(given, given).size() == 1",
+            "a target is one thing: write `deployment: {name: …}`, `rollout: {name: …}` or `job: {template: …}`",
+            lambda t: [t.deployment, t.rollout, t.job].count(None) == 2,
+        ),
+    )
 
 
 class Staging(Model):
     """A check of one's own before parameters go to production. If left out, the gates are enough."""
 
-    job: StagingJob
+    job: ParametersJob = Field(
+        description="It passes if it ends without an error, and runs once for each set of parameters."
+    )
 
 
 class Promotion(Model):
@@ -80,15 +103,21 @@ class Promotion(Model):
 
     rules = (
         Rule(
-            "!has(self.canary) || has(self.target)",
-            "a canary stands beside a target: write `target: {deployment: {name: …}}`",
-            lambda p: p.canary is None or p.target is not None,
+            "!has(self.canary) || (has(self.target) && has(self.target.deployment))",
+            "a canary stands beside a Deployment: write `target: {deployment: {name: …}}`; a Rollout has its own",
+            lambda p: p.canary is None or (p.target is not None and p.target.deployment is not None),
             field="canary",
         ),
         Rule(
-            f"!has(self.canary) || !has(self.target) || size(self.target.deployment.name) <= {LONGEST_TARGET}",
+            "!has(self.canary) || !has(self.target) || !has(self.target.deployment) || "
+            f"size(self.target.deployment.name) <= {LONGEST_TARGET}",
             f"the canary's pods are named after the target, whose name may have {LONGEST_TARGET} characters then",
-            lambda p: p.canary is None or p.target is None or len(p.target.deployment.name) <= LONGEST_TARGET,
+            lambda p: (
+                p.canary is None
+                or p.target is None
+                or p.target.deployment is None
+                or len(p.target.deployment.name) <= LONGEST_TARGET
+            ),
             field="canary",
         ),
     )

@@ -31,7 +31,7 @@ from tuning_study.promotion.canary.analysis import MetricVerdict
 
 def begin_canary(draft: Draft, promotion: Promotion, name: str, told: Sequence[GateStatus]) -> None:
     target, asked, status = promotion.target, promotion.canary, now(draft)
-    assert target is not None and asked is not None
+    assert target is not None and target.deployment is not None and asked is not None
     begun = CanaryStatus(parameters=name, deployment=canary_name(target.deployment.name, name))
     draft.actions.append(TryCanary(target.deployment.name, name, asked.replicas))
     message = f"{name} serves beside {status.stable}"

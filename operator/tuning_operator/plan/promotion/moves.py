@@ -16,7 +16,7 @@ def begin_promotion(draft: Draft, promotion: Promotion, name: str, told: Sequenc
     status = now(draft)
     change = f"{status.stable} → {name}" if status.stable is not None else name
     if promotion.target is not None:
-        draft.actions.append(TryTarget(promotion.target.deployment.name, name))
+        draft.actions.append(TryTarget(promotion.target, name))
     step(draft, "Promoting", change, who(draft), candidate=name, gates=list(told))
 
 
@@ -83,8 +83,10 @@ def _has_moved(draft: Draft, promotion: Promotion, name: str) -> bool:
     if problem is not None:
         update(draft, message=": ".join(problem))
         return False
+    if target.failed:
+        update(draft, message=f"{name} is not brought back yet: {target.failed}")
     if target.parameters != name:
-        draft.actions.append(MoveProduction(name, promotion.target.deployment.name))
+        draft.actions.append(MoveProduction(name, promotion.target))
         return False
     return target.rolled_out
 
