@@ -38,6 +38,14 @@ def serving_at(lines: Sequence[Line], moment: datetime) -> Line | None:
     return before[-1] if before else None
 
 
+def study_of_round(lines: Sequence[Line], number: int | None) -> str | None:
+    """Name in Optuna of the round of that number, or of the newest; None where the record tells of none. Of studies of
+    one name that followed each other, the last."""
+    begun = [line.evidence for line in lines if line.kind == "RoundStarted"]
+    found = [each["optunaStudy"] for each in begun if number in (None, each["round"])]
+    return str(found[-1]) if found else None
+
+
 def parameters_of(lines: Sequence[Line], name: str) -> Mapping[str, Any]:
     """The verified parameters that a ConfigMap of this name holds, or held; empty where the record has none."""
     for line in lines:
