@@ -11,7 +11,20 @@ from typing import Annotated
 import structlog
 import typer
 
-from tuning_cli.commands import canary, change, compare, dashboard, explain, init, look, promotion, run, store, studies
+from tuning_cli.commands import (
+    canary,
+    change,
+    compare,
+    dashboard,
+    explain,
+    init,
+    look,
+    promotion,
+    reproduce,
+    run,
+    store,
+    studies,
+)
 from tuning_client.exceptions import TuningError, WrongUse
 from tuning_client.local.disk import full_disk_told
 from tuning_report.format import visible
@@ -27,7 +40,14 @@ app = typer.Typer(
 
 _COMMANDS: Mapping[str, Sequence[Callable[..., None]]] = {
     "On this machine": (init.init, run.run, run.validate, run.recommend, compare.compare, explain.explain),
-    "On this machine or a cluster": (studies.list_, studies.logs, studies.fit, studies.url, studies.delete),
+    "On this machine or a cluster": (
+        studies.list_,
+        studies.logs,
+        studies.fit,
+        reproduce.reproduce,
+        studies.url,
+        studies.delete,
+    ),
     "Look": (
         look.status,
         look.watch,

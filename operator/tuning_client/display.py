@@ -31,6 +31,12 @@ def display_for(console: Console) -> Display:
     return LiveDisplay(console) if console.is_terminal else PlainDisplay()
 
 
+def display_on_stderr() -> Display:
+    """For commands whose standard output is the result."""
+    console = Console(stderr=True)
+    return LiveDisplay(console) if console.is_terminal else PlainDisplay(lambda line: print(line, file=sys.stderr))
+
+
 class LiveDisplay:
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)

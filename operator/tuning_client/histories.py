@@ -1,19 +1,21 @@
 """Finds and reads the studies that a command is about, also those in a store that this project did not make."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from optuna.storages import BaseStorage
 
-from tuning_client import overview, plain_optuna
+from tuning_client import overview, plain_optuna, production_history, recorded
 from tuning_client.exceptions import TuningError, WrongUse
 from tuning_client.local import database
 from tuning_client.local.studies import active_at, choose, local_studies, resolved_round, round_of
-from tuning_client.target import Target, local_store, reachable_url
+from tuning_client.target import Target, local_store, reachable_url, whole_store
 from tuning_report import round_history
 from tuning_report.round_history import History, best_values, verification_progress
 from tuning_report.run_identity import is_interrupted
 from tuning_store.exceptions import UnknownRound
+from tuning_store.store import Store
 from tuning_study.round import ResolvedRound, is_search
 
 
@@ -32,6 +34,19 @@ def read(target: Target, name: str | None, number: int | None = None) -> History
         if number is None:
             return round_history.read(store, choose(local_studies(store), name).study)
         return round_history.read(store, round_of(store, name, number).study)
+
+
+def read_any_round(target: Target, name: str, number: int | None = None) -> History:
+    """Also of a study on a cluster whose objects are gone, as long as its store keeps the round."""
+    if not target.on_cluster:
+        return read(target, name, number)
+    from tuning_client.cluster import client, views
+
+    try:
+        study = client.connect(target.context, target.namespace).study(name)
+    except WrongUse as missing:
+        return _read_recorded(target, name, number, missing)
+    return _read_stored(target, study, views.study_of_round(study, number))
 
 
 def histories(target: Target) -> list[History]:
@@ -141,15 +156,35 @@ def _read_cluster(target: Target, name: str | None) -> History:
 
     if name is None:
         raise WrongUse("give the study's name; `tuning status` lists them, and --local means the one of this folder")
-    connection = client.connect(target.context, target.namespace)
-    study = connection.study(name)
-    wanted = views.store_study(study)
+    study = client.connect(target.context, target.namespace).study(name)
+    return _read_stored(target, study, views.store_study(study))
+
+
+def _read_stored(target: Target, study: Mapping[str, Any], wanted: str) -> History:
+    """Of a study on a cluster, the round that Optuna knows by this name."""
+    from tuning_client.cluster import client, views
+
     secret, key = views.storage_secret(study)
+    connection = client.connect(target.context, target.namespace)
     with (
         reachable_url(connection, secret, key) as url,
         database.opened(database.Database(url, "the study's store")) as store,
     ):
-        try:
-            return round_history.read(store, wanted)
-        except UnknownRound as error:
-            raise TuningError(f"the store does not hold {wanted}; was its history dropped?") from error
+        return _read_whole(store, wanted)
+
+
+def _read_recorded(target: Target, name: str, number: int | None, missing: WrongUse) -> History:
+    """Of a study whose objects are gone: the record of its namespace knows its rounds. Raises `missing` where it does
+    not."""
+    wanted = production_history.study_of_round(recorded.read(target, name), number)
+    if wanted is None:
+        raise missing
+    with whole_store(target) as store:
+        return _read_whole(store, wanted)
+
+
+def _read_whole(store: Store, wanted: str) -> History:
+    try:
+        return round_history.read(store, wanted)
+    except UnknownRound as error:
+        raise TuningError(f"the store does not hold {wanted}; was its history dropped?") from error

@@ -17,11 +17,12 @@ from string import Template
 from typing import Any
 from urllib.parse import quote
 
-from tuning_report import comparison
+from tuning_report import comparison, recorded
 from tuning_report.comparison import Told
 from tuning_report.document import document
 from tuning_report.importance import importances
 from tuning_report.round_history import History
+from tuning_store.record import Line
 
 START = 'import "tuning/main.js";'
 _STYLE = "page.css"
@@ -39,6 +40,11 @@ def write_comparison(told: Told, path: Path) -> None:
     _write(path, frozen_comparison(told, datetime.now(UTC)))
 
 
+def write_record(name: str, lines: Sequence[Line], path: Path) -> None:
+    """The record of a study as a time line of what was in production, and why."""
+    _write(path, frozen_record(name, lines, datetime.now(UTC)))
+
+
 def frozen(history: History, now: datetime) -> str:
     """The round as an HTML file. `now` is when it was read, in UTC."""
     told = {"document": document(history, now), "importances": importances(history)}
@@ -49,6 +55,12 @@ def frozen_comparison(told: Told, now: datetime) -> str:
     """The comparison as an HTML file. `now` is when it was made, in UTC."""
     compared = comparison.data_for_page(told) | {"written": now.isoformat(timespec="seconds")}
     return _frozen(f"{told.study} · tuning comparison", {"compared": compared})
+
+
+def frozen_record(name: str, lines: Sequence[Line], now: datetime) -> str:
+    """The record as an HTML file. `now` is when it was read, in UTC."""
+    told = recorded.data_for_page(name, lines) | {"written": now.isoformat(timespec="seconds")}
+    return _frozen(f"{name} · tuning record", {"record": told})
 
 
 def _frozen(title: str, told: Mapping[str, Any]) -> str:

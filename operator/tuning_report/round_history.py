@@ -19,6 +19,8 @@ from tuning_study.api.status import Diagnosis
 from tuning_study.attributes import (
     ARTIFACTS_ATTRIBUTE,
     FAILURE_ATTRIBUTE,
+    FILES_ATTRIBUTE,
+    FINGERPRINT_ATTRIBUTE,
     FOLDER_ATTRIBUTE,
     KNOWN_ATTRIBUTE,
     METRICS_ATTRIBUTE,
@@ -74,6 +76,10 @@ class History:
     """The number of the first of these trials; those before it had points that the manifest or the last round gave."""
     goes_on: bool = False
     """It began with the best of the round before."""
+    data: str | None = None
+    """What tells its data from others, where its workers have told it."""
+    files: Mapping[str, str] | None = None
+    """Digests of the files that its objective is made of, by path; None for a study of a cluster."""
 
     @property
     def metrics(self) -> list[str]:
@@ -195,6 +201,8 @@ def read(store: Store, study: str) -> History:
         known=loaded.user_attrs.get(KNOWN_ATTRIBUTE) or {},
         known_from=begun.get("points", 0),
         goes_on=begun.get("from") is not None,
+        data=loaded.user_attrs.get(FINGERPRINT_ATTRIBUTE),
+        files=loaded.user_attrs.get(FILES_ATTRIBUTE),
     )
 
 

@@ -15,7 +15,7 @@ from builders import make_manifest_spec
 from contract.test_reconcile import World
 from tuning_kube.errors import Conflict, Forbidden
 from tuning_kube.names import PARAMETERS_ANNOTATION, PROMOTE_ANNOTATION, ROLLBACK_ANNOTATION
-from tuning_store import record, rounds
+from tuning_store import rounds
 from tuning_store.store import Store
 from tuning_store.urls import driver_url
 from tuning_store.values import ClaimedTrial
@@ -78,14 +78,6 @@ class Promoting(World):
         """The x that applications read."""
         x: float = json.loads(self.cluster.objects["ConfigMap", STABLE]["data"]["params.json"])["x"]
         return x
-
-    def recorded(self) -> list[record.Line]:
-        """As the namespace's own login reads it."""
-        engine = create_engine(driver_url(self.cluster.objects["Secret", "tuning-store"]["stringData"]["url"]))
-        try:
-            return record.read_own(engine, "digits")
-        finally:
-            engine.dispose()
 
     def _work(self, store: Store, name: str, x: float) -> None:
         study = store.load_study(name)
@@ -157,7 +149,7 @@ async def test_a_person_goes_back_and_the_record_says_who_and_why(world: Promoti
     world.ask(ROLLBACK_ANNOTATION, reason="complaints")
     await world.settle()
     assert (world.serving, world.promotion["state"]) == (0.5, "RolledBack")
-    told = [(line.kind, line.actor) for line in world.recorded()]
+    told = [(line.kind, line.actor) for line in world.recorded() if not line.kind.startswith("Round")]
     assert told == [
         ("Verified", "the operator"),
         ("Promoting", "the operator"),
@@ -200,7 +192,8 @@ async def test_a_status_that_is_not_written_changes_nothing_twice(rolling: Promo
         rolling.cluster.set_rollout("digits-api")
     await rolling.settle()
     assert rolling.promotion["state"] == "Stable"
-    assert [line.kind for line in rolling.recorded()] == ["Verified", "Candidate", "Promoting", "Promoted"]
+    told = [line.kind for line in rolling.recorded() if not line.kind.startswith("Round")]
+    assert told == ["Verified", "Candidate", "Promoting", "Promoted"]
 
 
 async def test_a_conflict_is_told_once_and_nothing_is_changed(rolling: Promoting) -> None:

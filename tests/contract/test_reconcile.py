@@ -10,6 +10,7 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
+from sqlalchemy import create_engine
 
 from builders import MAXIMIZE, MINIMIZE, make_manifest_spec, make_round
 from fakes import FakeCluster
@@ -22,7 +23,9 @@ from tuning_operator.reconcile import Memory, Reconciler
 from tuning_operator.settings import Settings
 from tuning_operator.stores import Stores
 from tuning_report.round_history import read
+from tuning_store import record
 from tuning_store.store import Store, open_store
+from tuning_store.urls import driver_url
 from tuning_store.values import ClaimedTrial
 
 from .conftest import start_round
@@ -71,6 +74,14 @@ class World:
     def store(self) -> Store:
         """As a worker of the namespace sees it."""
         return open_store(self.cluster.objects["Secret", "tuning-store"]["stringData"]["url"], worker="digits-r1-0-x")
+
+    def recorded(self) -> list[record.Line]:
+        """As the namespace's own login reads it."""
+        engine = create_engine(driver_url(self.cluster.objects["Secret", "tuning-store"]["stringData"]["url"]))
+        try:
+            return record.read_own(engine, "digits")
+        finally:
+            engine.dispose()
 
     def complete(self, *values: float, infeasible: bool = False, number: int = 1) -> None:
         """A worker completes one trial of the round of this number."""

@@ -17,11 +17,13 @@ from tuning_study.api.budget import Budget
 from tuning_study.api.selection import Selection
 from tuning_study.attributes import (
     CANDIDATES_ATTRIBUTE,
+    FINGERPRINT_ATTRIBUTE,
     INCUMBENT_ATTRIBUTE,
     REFERENCE_ATTRIBUTE,
     ROUND_ATTRIBUTE,
     SELECTION_ATTRIBUTE,
     START_ATTRIBUTE,
+    VERSIONS_ATTRIBUTE,
 )
 from tuning_study.production.features import Reference
 from tuning_study.results.best import ranked
@@ -122,6 +124,14 @@ def references(store: Store, name: str) -> dict[str, Reference]:
     with translated():
         found = store.load_study(name).user_attrs.get(REFERENCE_ATTRIBUTE) or {}
         return {feature: Reference.from_document(document) for feature, document in found.items()}
+
+
+def provenance(store: Store, name: str) -> tuple[dict[str, str], str | None]:
+    """The versions that the workers of the round whose study has this name had installed, and what tells its data from
+    others; empty and None where none has told."""
+    with translated():
+        attributes = store.load_study(name).user_attrs
+        return dict(attributes.get(VERSIONS_ATTRIBUTE) or {}), attributes.get(FINGERPRINT_ATTRIBUTE)
 
 
 def drop(store: Store, study: str) -> None:

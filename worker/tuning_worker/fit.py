@@ -4,7 +4,6 @@ It reads a FitRequest as JSON from standard input, or in a Job from its environm
 Several requests, a list, are of one round: its data are read and its pipeline is tried once for all of them.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -24,10 +23,10 @@ from pydantic import BaseModel
 from scipy import stats
 from sklearn.pipeline import Pipeline
 
-from tuning_study.api.dataset import Dataset
 from tuning_study.round import ResolvedRound
 from tuning_study.seeds import trial_seed
 from tuning_worker.exceptions import ObjectiveRejected
+from tuning_worker.fingerprint import fingerprint
 from tuning_worker.objectives.sklearn import SklearnModel
 
 _ALWAYS = {"joblib", "numpy", "pandas", "scikit-learn", "scipy"}  # for the file, and the table to predict for
@@ -107,14 +106,6 @@ def versions_of(pipeline: Pipeline) -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
-
-
-def fingerprint(dataset: Dataset) -> str:
-    table = dataset.csv or dataset.parquet
-    if table is None:
-        return f"scikit-learn's {dataset.load}"
-    with Path(table.path).open("rb") as file:
-        return f"{Path(table.path).name}, SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def send(file: Path, url: str) -> None:

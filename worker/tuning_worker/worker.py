@@ -23,6 +23,7 @@ from tuning_study.worker_contract import ExitCode
 from tuning_worker import objectives, verifying
 from tuning_worker.exceptions import ObjectiveRejected
 from tuning_worker.fail_fast import FailFast
+from tuning_worker.fingerprint import keep_fingerprint
 from tuning_worker.heartbeat import Heartbeat
 from tuning_worker.known import known
 from tuning_worker.lost_trials import LostTrials
@@ -93,6 +94,7 @@ def _work_on(
             _record(study, PREPARATION_ATTRIBUTE, list(objective.preparation))
         samplers = Samplers(settings.round.spec, settings.round.seed)
         keep_reference(study, settings.round, objective)
+        keep_fingerprint(study, settings.round)
         first = known(store, study, settings.round, objective)
         _take_trials(WorkerContext(settings, store, study, samplers, objective, heartbeat, first), supervisor, stopping)
     return ExitCode.DONE

@@ -23,8 +23,9 @@ def retune(
     from tuning_client.cluster.retune import request_round
     from tuning_study.requests import RetuneRequest
 
-    request = RetuneRequest(f"cli-{uuid4().hex[:12]}", reason)
-    print(request_round(client.connect(context, namespace), name, request, _RETUNE_WAIT))
+    connection = client.connect(context, namespace)
+    request = RetuneRequest(f"cli-{uuid4().hex[:12]}", reason, evidence={"by": connection.who_am_i()})
+    print(request_round(connection, name, request, _RETUNE_WAIT))
 
 
 def pause(name: Name, namespace: Namespace = None, context: Context = None) -> None:

@@ -13,7 +13,6 @@ from tuning_client.exceptions import WrongUse
 from tuning_report.format import visible
 
 if TYPE_CHECKING:
-    from tuning_client.display import Display
     from tuning_client.local.comparing import Compared
     from tuning_client.studyfile import StudyFile
     from tuning_client.variants import Part, Variant
@@ -40,6 +39,7 @@ def compare(
     with more --repeats or --trials it adds what is missing. Progress goes to standard error.
     """
     from tuning_client import studyfile, variants
+    from tuning_client.display import display_on_stderr
     from tuning_client.local.comparing import compare as run_all
 
     part, text = _part(samplers, pruners)
@@ -52,7 +52,7 @@ def compare(
         repeats=repeats,
         workers=number,
         storage=storage,
-        display=_display(),
+        display=display_on_stderr(),
         prunes=part == "pruner",
     )
     _tell(compared, study, part, found, number, report, output)
@@ -67,15 +67,6 @@ def _part(samplers: str | None, pruners: str | None) -> "tuple[Part, str]":
     if pruners is not None and samplers is None:
         return "pruner", pruners
     raise WrongUse("say what to compare, with --samplers TPE,CmaEs,Random or with --pruners None,Median,Hyperband")
-
-
-def _display() -> "Display":
-    from rich.console import Console
-
-    from tuning_client.display import LiveDisplay, PlainDisplay
-
-    console = Console(stderr=True)
-    return LiveDisplay(console) if console.is_terminal else PlainDisplay(lambda line: print(line, file=sys.stderr))
 
 
 def _tell(

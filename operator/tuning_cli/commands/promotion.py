@@ -1,19 +1,32 @@
 """Commands about what is in production: bring parameters there, bring back those of before, and read the record."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuning_cli.options import Context, Name, Namespace, Output
+from tuning_cli.options import Context, Name, Namespace
 from tuning_cli.output import Format, render
-from tuning_client.exceptions import TuningError
+from tuning_client.exceptions import TuningError, WrongUse
 from tuning_report.format import table
+
+if TYPE_CHECKING:
+    from tuning_store.record import Line
 
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the record.")]
 Patience = Annotated[int, typer.Option("--timeout", min=1, help="Seconds to wait for the operator and for the pods.")]
+
+
+class HistoryFormat(StrEnum):
+    """Format, and a page."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    HTML = "html"
 
 
 class Kind(StrEnum):
@@ -59,26 +72,49 @@ def history(
     ] = None,
     namespace: Namespace = None,
     context: Context = None,
-    output: Output = Format.TABLE,
+    output: Annotated[HistoryFormat, typer.Option("--output", "-o", help="How to print; html writes a page.")] = (
+        HistoryFormat.TABLE
+    ),
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Of the page; by default NAME-history.html.")
+    ] = None,
 ) -> None:
-    """Show the record: what was verified, promoted, refused and rolled back, when, by whom and why."""
+    """Show the record: rounds, and what was verified, promoted, refused and rolled back, when, by whom and why."""
     from tuning_client import production_history, recorded
     from tuning_client.target import Target
+    from tuning_report.recorded import verified_of
 
+    page = output is HistoryFormat.HTML
+    if page and at is not None:
+        raise WrongUse("--at answers with one line: write -o table, json or yaml with it, or leave it out for the page")
+    if file is not None and not page:
+        raise WrongUse("--file is for the page: write -o html with it")
     lines = recorded.read(Target(namespace, context), name)
+    if page:
+        _write_page(name, lines, file or Path(f"{name}-history.html"))
+        return
+    form = Format(output.value)
     if at is None:
         nothing = f"{name}: nothing is recorded yet"
         told = table(production_history.rows(lines)) if lines else nothing
-        print(render(output, production_history.documents(lines), told))
+        print(render(form, production_history.documents(lines), told))
         return
     found = production_history.serving_at(lines, at.astimezone())
     if found is None:
         raise TuningError(f"{name}: nothing was in production at {at:%Y-%m-%d %H:%M}")
     stable = found.evidence["stable"]
-    parameters = production_history.parameters_of(lines, stable)
-    told = "\n".join([f"{stable}, since {found.at:%Y-%m-%d %H:%M:%S} by {found.actor}", found.message])
+    parameters = verified_of(lines, stable).get("parameters", {})
+    since = f"{stable}, since {found.at:%Y-%m-%d %H:%M:%S} by {found.actor}"
+    told = "\n".join(filter(None, [since, found.message, production_history.origin(lines, stable)]))
     document = {"parameters": parameters, "name": stable, **production_history.documents([found])[0]}
-    print(render(output, document, "\n".join([told, *(f"  {key}: {value}" for key, value in parameters.items())])))
+    print(render(form, document, "\n".join([told, *(f"  {key}: {value}" for key, value in parameters.items())])))
+
+
+def _write_page(name: str, lines: "Sequence[Line]", path: Path) -> None:
+    from tuning_report.page import write_record
+
+    write_record(name, lines, path)
+    print(path)
 
 
 def export(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tuning_client import overview
-from tuning_client.exceptions import ClusterError
+from tuning_client.exceptions import ClusterError, WrongUse
 from tuning_client.snapshot import BestView, RateEstimator, Snapshot, time_left
 from tuning_kube.names import RETUNE_ANNOTATION
 from tuning_report.format import cell, duration, key_values, table
@@ -14,6 +14,7 @@ from tuning_study.api.promotion_status import CanaryStatus
 from tuning_study.api.status import Best, ConditionType, Pareto, TuningStudyStatus, read_status
 from tuning_study.budget import Counts
 from tuning_study.requests import RetuneRequest, unanswered
+from tuning_study.round import study_name
 
 FINISHED: Mapping[str, int] = {"Complete": 0, "Failed": 1}
 """States in which nothing more happens by itself, with the exit code they mean."""
@@ -271,6 +272,16 @@ def storage_secret(study: Mapping[str, Any]) -> tuple[str, str]:
 
     own = study.get("spec", {}).get("storage") or {}
     return (own.get("secretName", TENANT_SECRET), own.get("key", TENANT_SECRET_KEY if not own else "url"))
+
+
+def study_of_round(study: Mapping[str, Any], number: int | None) -> str:
+    """The name in Optuna of the round of that number, or of the newest. Raises ClusterError and WrongUse."""
+    newest, metadata, status = store_study(study), study["metadata"], status_of(study)
+    if number is None or number == status.round:
+        return newest
+    if number > status.round:
+        raise WrongUse(f"{metadata['name']} has no round {number}; its newest is round {status.round}")
+    return study_name(metadata["namespace"], metadata["name"], metadata["uid"], number)
 
 
 def store_study(study: Mapping[str, Any]) -> str:

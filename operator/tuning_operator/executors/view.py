@@ -57,6 +57,8 @@ class WorkerView:
     """Whatever lives on beside it."""
     uid: str = ""
     began: bool = True
+    image: str = ""
+    """With its digest, as the node that runs it tells."""
     lives: bool = False
     """What holds it has not ended: the worker runs, is yet to begin, or has left something behind."""
     waits_for: str = ""

@@ -64,6 +64,18 @@ class CanaryTold:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """What the workers of a round that is over have run, as far as they and their pods have told."""
+
+    images: Sequence[str] = ()
+    """With their digests."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """By package."""
+    data: str | None = None
+    """What tells their data set from another."""
+
+
+@dataclass(frozen=True)
 class Observation:
     now: datetime
     study: Study
@@ -107,6 +119,8 @@ class Observation:
     """Reasons of failed trials and how often, the most frequent first."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of this operator, for the record of a round that it starts."""
+    provenance: Provenance = Provenance()
+    """Of the current round. Empty before it is over, and once its end was told."""
     production: Production | None = field(default_factory=Production)
     """None while nobody can know; then nothing is decided by it."""
     room: bool = True

@@ -12,7 +12,7 @@ from tuning_operator.executors.view import WorkerView
 from tuning_operator.executors.worker_job.view import workers_view
 from tuning_operator.observe.canaries import Canaries
 from tuning_operator.observe.evidence import EvidenceCache
-from tuning_operator.observe.observation import Observation, StoreProblem, Study
+from tuning_operator.observe.observation import Observation, Provenance, StoreProblem, Study
 from tuning_operator.observe.pods import PodCache, PodLists
 from tuning_operator.observe.results import ResultsCache, Standing
 from tuning_operator.observe.waiting import WaitClock
@@ -20,6 +20,7 @@ from tuning_operator.rollout import argo_rollout, canary, deployment
 from tuning_operator.rollout.canary import CanaryView
 from tuning_operator.rollout.target import ABOUT_THE_TARGET, TargetView, forbidden, missing, object_of
 from tuning_operator.stores import Location, Stores
+from tuning_store import rounds
 from tuning_store.values import Progress
 from tuning_store.versions import installed_versions
 from tuning_study.failures import grouped
@@ -39,6 +40,8 @@ class ObservationCaches:
     pods: PodCache = field(default_factory=PodCache)
     results: ResultsCache = field(default_factory=ResultsCache)
     waiting: WaitClock = field(default_factory=WaitClock)
+    provenance: tuple[tuple[str, int], Provenance] = ("", 0), Provenance()
+    """By the round's study and its trials that have ended."""
 
 
 class Observer:
@@ -108,6 +111,7 @@ class Observer:
             results_problem=caches.results.problem,
             failures=failures,
             versions=_VERSIONS,
+            provenance=await self._provenance(study, progress, verification, job, place, caches),
             production=await self._evidence.production(study, now),
         )
 
@@ -155,6 +159,28 @@ class Observer:
             return canary.view(await self._cluster.read_deployment(study.namespace, status.canary.deployment))
         except (NotFound, Forbidden):  # without the right to read there was none to make it, or it was taken since
             return None
+
+    async def _provenance(
+        self,
+        study: Study,
+        progress: Progress | None,
+        verification: Progress | None,
+        job: Mapping[str, Any] | None,
+        place: Location,
+        caches: ObservationCaches,
+    ) -> Provenance:
+        """When it is told: at the round's end. Costs a list of pods and a read of the store, once."""
+        current = verification or progress
+        if progress is None or current is None or current.stop_reason is None or study.status.state in _ENDED:
+            return Provenance()
+        counts = current.counts
+        of = current.study, counts.complete + counts.pruned + counts.failed
+        if caches.provenance[0] != of:
+            pods = await self._lists.shared(study) if job is not None else []
+            name, images = progress.study, sorted({pod.image for pod in pods} - {""})
+            versions, data = await self._stores.open.call(place, lambda store: rounds.provenance(store, name))
+            caches.provenance = of, Provenance(images, versions, data)
+        return caches.provenance[1]
 
     async def _failures(self, study: Study, progress: Progress | None, place: Location) -> list[tuple[str, int]]:
         """When they are told: at the round's end."""

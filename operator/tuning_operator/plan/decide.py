@@ -62,7 +62,7 @@ def _decide(draft: Draft) -> Plan:
     follow_promotion(draft, spec)
     request = taken_request(draft, spec) if not _is_moving(draft) else None
     if request is not None:
-        return start_round(draft, spec, draft.status.round + 1, trigger_of(request), request.reason)
+        return start_round(draft, spec, draft.status.round + 1, trigger_of(request), request.reason, request)
 
     settle_lost_trials(draft)
     obey_budget(draft, spec)

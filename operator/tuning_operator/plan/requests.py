@@ -11,6 +11,7 @@ from tuning_operator.plan.actions import (
     StudyEvent,
 )
 from tuning_operator.plan.draft import Draft, has_ended
+from tuning_operator.plan.recording import record_refusal
 from tuning_study.api.budget import Budget
 from tuning_study.api.retune import Retune
 from tuning_study.api.spec import TuningStudySpec
@@ -83,6 +84,7 @@ def takes(draft: Draft, spec: TuningStudySpec, request: RetuneRequest) -> bool:
     if refusal is not None:
         message = f"the request {request.token!r} ({request.reason}) starts no round: {refusal}"
         draft.events.append(StudyEvent(reasons.RETUNE_SUPPRESSED, message, "Warning"))
+        record_refusal(draft, request, refusal, message)
         return False
     draft.events.append(StudyEvent(reasons.RETUNE_STARTED, f"{request.trigger}: {request.reason}"))
     return True

@@ -15,6 +15,7 @@ from tuning_operator.plan.actions import (
     StudyEvent,
 )
 from tuning_operator.plan.draft import Draft, Plan, workers_in_words
+from tuning_operator.plan.recording import record_end, record_start
 from tuning_operator.plan.requests import round_budget
 from tuning_operator.plan.running import tell_running
 from tuning_study.api.spec import TuningStudySpec
@@ -30,6 +31,7 @@ from tuning_study.api.status import (
     in_production,
 )
 from tuning_study.budget import Counts
+from tuning_study.requests import RetuneRequest
 from tuning_study.results.describe import trial_counts
 from tuning_study.results.diagnosis import fitting
 from tuning_study.round import ResolvedRound, resolve
@@ -39,7 +41,15 @@ from tuning_study.search.phases import phase_at
 _MAX_DIAGNOSIS_BYTES = 2500  # of a status, which stays under 16 KiB
 
 
-def start_round(draft: Draft, spec: TuningStudySpec, number: int, trigger: Trigger, reason: str = "") -> Plan:
+def start_round(
+    draft: Draft,
+    spec: TuningStudySpec,
+    number: int,
+    trigger: Trigger,
+    reason: str = "",
+    asked: RetuneRequest | None = None,
+) -> Plan:
+    """`asked` is the request that the round answers, as far as it is known."""
     resolved = resolve_round(draft, spec, number)
     started = draft.observed.now
     entry = Round(round=number, start_time=started, trigger=trigger, reason=reason, study=resolved.study)
@@ -48,15 +58,18 @@ def start_round(draft: Draft, spec: TuningStudySpec, number: int, trigger: Trigg
     if number > draft.status.round > 0:
         draft.actions.append(RemoveWorkers(draft.status.round))
     draft.observed = replace(draft.observed, progress=None, workers=None, missing=None)  # those were the last round's
-    draft.actions.append(
-        StartRound(
-            resolved,
-            budget,
-            warm_from=last.study if entry.is_retuned and last is not None and last.round < number else None,
-            warm_best=spec.retune.warm_start.best,
-            incumbent=_incumbent(draft) if entry.is_retuned else None,
-        )
+    start = StartRound(
+        resolved,
+        budget,
+        warm_from=last.study if entry.is_retuned and last is not None and last.round < number else None,
+        warm_best=spec.retune.warm_start.best,
+        incumbent=_incumbent(draft) if entry.is_retuned else None,
     )
+    target = f"{budget.trials} trials" if budget.trials is not None else f"{budget.duration}"
+    workers = workers_in_words(spec.workers.replicas)
+    message = f"round {number} ({reason or trigger}): {target}, {workers}"
+    draft.actions.append(start)
+    record_start(draft, start, entry, asked, message)
     if not spec.suspend:
         draft.actions.append(StartWorkers(resolved, spec.workers.replicas))
     _join_episode(draft)
@@ -82,9 +95,7 @@ def start_round(draft: Draft, spec: TuningStudySpec, number: int, trigger: Trigg
     draft.condition("Complete", "False", reasons.ROUND_STARTED, f"round {number} runs")
     draft.condition("Failed", "False", reasons.NOT_FAILED, "")
     tell_running(draft, spec.suspend)
-    target = f"{budget.trials} trials" if budget.trials is not None else f"{budget.duration}"
-    workers = workers_in_words(spec.workers.replicas)
-    draft.events.append(StudyEvent(reasons.ROUND_STARTED, f"round {number} ({reason or trigger}): {target}, {workers}"))
+    draft.events.append(StudyEvent(reasons.ROUND_STARTED, message))
     return draft.done(poll=True)
 
 
@@ -186,6 +197,7 @@ def finish_round(draft: Draft, succeeded: bool, reason: str, message: str) -> No
     watches = spec is not None and spec.production is not None and spec.production.drift is not None
     if watches and succeeded and draft.status.rounds[-1].helped:
         draft.actions.append(KeepReferences(entry.study))
+    record_end(draft, ended, succeeded=succeeded, reason=reason, message=message)
     draft.events.append(StudyEvent(reason, message, "Normal" if succeeded else "Warning"))
 
 

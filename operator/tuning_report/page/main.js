@@ -6,6 +6,7 @@ import { Study } from "tuning/data.js";
 import { h, replace } from "tuning/dom.js";
 import { moment } from "tuning/format.js";
 import { follow, get } from "tuning/live.js";
+import { recordPage } from "tuning/record.js";
 import { comparePath, studiesPage, studyPath } from "tuning/studies.js";
 import { studyPage } from "tuning/study.js";
 import { words } from "tuning/words.js";
@@ -25,6 +26,7 @@ else start();
 
 function showFrozen(told) {
   if (told.compared) showCompared(told.compared);
+  else if (told.record) showRecord(told.record);
   else showReport(told);
 }
 
@@ -32,6 +34,12 @@ function showCompared(told) {
   replace(crumbs, h("span", { class: "brand" }, words.product), h("span", { class: "soft" }, told.study));
   replace(status, words.live.written(moment(told.written)));
   replace(main, comparedPage(told), footer(words.live.frozen));
+}
+
+function showRecord(told) {
+  replace(crumbs, h("span", { class: "brand" }, words.product), h("span", { class: "soft" }, told.name));
+  replace(status, words.live.written(moment(told.written)));
+  replace(main, recordPage(told, told.written), footer(words.live.frozen));
 }
 
 function showReport({ document: told, importances }) {

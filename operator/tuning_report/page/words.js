@@ -288,6 +288,24 @@ export const words = {
     remove: (name) => `Leave out ${name}`,
   },
 
+  record: {
+    tiles: { rounds: "rounds", served: "times in production", backs: "times rolled back", refused: "refused" },
+    course: "What was in production",
+    courseAbout: "Each colour is one set of parameters. A round that improved nothing leaves what serves as it is.",
+    lanes: { production: "in production", rounds: "rounds", refused: "refused" },
+    legend: { round: "round", noBetter: "round that improved nothing", failed: "round that failed" },
+    told: (served, rounds) => `${count(served, "set of parameters", "sets of parameters")} in production one after another, and ${count(rounds, "round", "rounds")}.`,
+    served: "From when to when, and why",
+    columns: ["parameters", "since", "until", "why", "by", "verified", "values"],
+    now: "now",
+    origin: (number, trigger, reason) => `round ${number} (${reason ? `${trigger}: ${reason}` : trigger})`,
+    done: "What was done",
+    doneAbout: "Every line of the record, the newest first. Lines are added and never changed.",
+    about: { rounds: "rounds", production: "production", refused: "refused" },
+    evidence: "evidence",
+    nothing: "Nothing of the kind is recorded.",
+  },
+
   compared: {
     title: (study) => `${study}: a comparison`,
     of: { samplers: "sampler", pruners: "pruner" },

@@ -12,6 +12,7 @@ from tuning_client.cluster import exporting, promoting
 from tuning_client.exceptions import ClusterError, TuningError, WrongUse
 from tuning_kube.names import PROMOTE_ANNOTATION, ROLLBACK_ANNOTATION
 from tuning_operator.objects import parameters_config_map
+from tuning_report.recorded import verified_of
 from tuning_store.record import Line
 from tuning_study.promotion.parameters import VerifiedParameters
 from tuning_study.promotion.requests import PersonsRequest, unanswered
@@ -169,8 +170,27 @@ def test_what_was_in_production_at_a_moment(minutes: int, stable: str | None) ->
 
 
 def test_the_parameters_of_then_come_from_the_record() -> None:
-    assert production_history.parameters_of(LINES, FIRST.name) == {"C": 0.5}
-    assert production_history.parameters_of(LINES, SECOND.name) == {}
+    assert verified_of(LINES, FIRST.name)["parameters"] == {"C": 0.5}
+    assert verified_of(LINES, SECOND.name) == {}
+
+
+def test_why_they_came_to_be_comes_from_the_record() -> None:
+    about = {"trial": 7, "trigger": "Alert", "reason": "accuracy is 0.7", "comparison": "accuracy 0.8 → 0.9"}
+    found = VerifiedParameters("digits", 2, {"C": 2.0}, about)
+    lines = [Line("Verified", f"round 2: {found.name}", NOW, "the operator", found.document())]
+    why = "trial 7 of round 2 (Alert: accuracy is 0.7); accuracy 0.8 → 0.9"
+    assert production_history.origin(lines, found.name) == why
+    assert production_history.origin([], found.name) == ""
+
+
+@pytest.mark.parametrize(("number", "study"), [(None, "team/digits/b/r1"), (2, "team/digits/a/r2"), (9, None)])
+def test_the_record_knows_the_rounds_of_a_study_that_is_gone(number: int | None, study: str | None) -> None:
+    """Of studies of one name the last: here another was made under the name."""
+    begun = [("team/digits/a/r1", 1), ("team/digits/a/r2", 2), ("team/digits/b/r1", 1)]
+    lines = [
+        line("RoundStarted", minutes, round=round, optunaStudy=name) for minutes, (name, round) in enumerate(begun)
+    ]
+    assert production_history.study_of_round(lines, number) == study
 
 
 def test_a_line_for_people_and_for_programs() -> None:

@@ -111,11 +111,12 @@ class Life:
 
     @property
     def record(self) -> dict[str, str]:
-        """Each line once, by its key, as the store keeps it."""
+        """Each line about promotions once, by its key, as the store keeps it."""
         kept: dict[str, str] = {}
         for action in self.done:
             for line in action.lines if isinstance(action, Record) else ():
-                kept.setdefault(line.key, line.kind)
+                if line.key.startswith("promotion/"):
+                    kept.setdefault(line.key, line.kind)
         return kept
 
     def _observed(self) -> Observation:

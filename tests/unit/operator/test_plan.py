@@ -78,7 +78,7 @@ class TestTheStore:
 class TestANewStudy:
     def test_starts_its_round_before_its_workers(self) -> None:
         decided = plan(make_observation(SPEC))
-        assert kinds(decided) == ["StartRound", "StartWorkers"]
+        assert kinds(decided) == ["StartRound", "Record", "StartWorkers"]
         start = only(decided.actions, StartRound)
         assert (start.resolved.study, start.budget, start.warm_from) == ("team/digits/uid-1/r1", SPEC.budget, None)
         assert only(decided.actions, StartWorkers).replicas == 3
@@ -95,7 +95,7 @@ class TestANewStudy:
 
     def test_that_is_suspended_makes_its_round_and_no_workers(self) -> None:
         decided = plan(make_observation(SUSPENDED))
-        assert kinds(decided) == ["StartRound"]
+        assert kinds(decided) == ["StartRound", "Record"]
         assert decided.status.state == "Suspended"
         assert value(decided, "Suspended")[0] == "True"
         assert decided.status.workers.desired == 0
@@ -109,7 +109,7 @@ class TestANewStudy:
 
 def test_a_round_that_was_started_and_never_told_is_started_again() -> None:
     decided = plan(seen(status=TuningStudyStatus(), workers=None))
-    assert [type(action) for action in decided.actions] == [StartRound, StartWorkers]
+    assert kinds(decided) == ["StartRound", "Record", "StartWorkers"]
     assert decided.status.round == 1
 
 
@@ -198,7 +198,7 @@ class TestAPause:
     def test_with_a_changed_search_space_starts_a_new_round(self) -> None:
         changed = make_spec(parameters=[choice()], suspend=True)
         decided = plan(seen(changed, progress=make_progress(SPEC, complete=4)))
-        assert kinds(decided) == ["RemoveWorkers", "StartRound"]
+        assert kinds(decided) == ["RemoveWorkers", "StartRound", "Record"]
         assert decided.status.rounds[-1].trigger == "SpecChanged"
 
 

@@ -157,3 +157,17 @@ NODE = condition("PodScheduled", "False", reason="Unschedulable", message="0/1 n
 def test_a_pod_says_in_its_own_words_what_it_waits_for(status: Object, words: str) -> None:
     view = worker_view({"metadata": {"name": "w-0", "uid": "pod-1"}, "status": {"phase": "Pending", **status}})
     assert (view.began, view.waits_for) == (False, words)
+
+
+@pytest.mark.parametrize(
+    ("containers", "want"),
+    [
+        ([{"name": "worker", "imageID": "r.example/worker@sha256:12"}, {"name": "mesh", "imageID": "mesh@sha256:3"}],
+         "r.example/worker@sha256:12"),
+        ([{"name": "worker", "imageID": ""}], ""),
+        ([{"name": "worker"}], ""),
+        ([], ""),
+    ],
+)  # fmt: skip
+def test_a_worker_names_the_image_that_its_node_runs(containers: list[Object], want: str) -> None:
+    assert pod(*containers).image == want

@@ -56,6 +56,7 @@ def worker_view(body: Mapping[str, Any]) -> WorkerView:
         uid=metadata["uid"],
         ended=over or bool(ended),
         began=bool(ended) or "running" in state,
+        image=statuses[0].get("imageID") or "" if statuses else "",
         lives=not over,
         waits_for=_waits_for(status, state),
         end_by=datetime.fromisoformat(deleted) if deleted else None,
