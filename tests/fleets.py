@@ -245,7 +245,7 @@ def degraded(now: datetime) -> list[WatchedStudy]:
 
 def many(count: int, now: datetime) -> list[WatchedStudy]:
     """As the degraded ones, over and over, under names of their own; nine of ten are well."""
-    well, ill = healthy(now), degraded(now)
+    well, ill = healthy(now), [study for study in degraded(now) if study.is_watched]
     found = []
     for number in range(count):
         like = ill[number // 10 % len(ill)] if number % 10 == 0 else well[number % len(well)]

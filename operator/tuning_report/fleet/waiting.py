@@ -78,6 +78,7 @@ class Waiting:
         return {
             "kind": self.kind,
             "somebody": self.needs_somebody,
+            "urgency": self.urgency,
             "message": self.message,
             "do": self.do,
             **{name: time.isoformat(timespec="seconds") for name, time in times.items() if time is not None},

@@ -7,29 +7,45 @@ import { words } from "tuning/words.js";
 
 const said = words.fleet;
 const SHOWN = 12; // of a list; the rest opens
+const MINUTE = 60_000;
 
 export const fleetStudyPath = (place) => `/fleet/study?place=${encodeURIComponent(place)}`;
 export const placeOf = ({ namespace, name }) => `${namespace}/${name}`;
 
-/** `update(told)` takes what /api/fleet answers. */
+/** `update(told)` takes what /api/fleet answers; what is open, found or scrolled to stays so. */
 export function fleetPage(told) {
+  let drawn = "";
   const count = h("span", { class: "soft", "aria-live": "polite" });
   const tiles = h("section", { class: "tiles", "aria-label": said.totals });
-  const body = h("div", { class: "cards" });
-  const models = modelsCard();
-  const element = h("div", {}, h("div", { class: "title" }, h("h1", {}, said.title), count), tiles, body);
+  const nothing = h("section", { class: "card" });
+  const [somebody, waits, models, rounds] = [waitsCard("somebody", true), waitsCard("waits", false), modelsCard(), roundsCard()];
+  const watched = h("div", {}, tiles, h("div", { class: "cards" }, [somebody, waits, models, rounds].map((part) => part.element)));
+  const element = h("div", {}, h("div", { class: "title" }, h("h1", {}, said.title), count), nothing, watched);
 
   function update(next) {
-    const { totals, studies, rounds } = next;
+    const text = JSON.stringify(next);
+    if (text === drawn) return;
+    drawn = text;
+    told = next;
+    draw();
+  }
+
+  function draw() {
+    const { totals, studies, rounds: begun } = told;
     const focused = document.activeElement?.dataset?.focus;
     count.textContent = said.watched(totals.watched, totals.others);
-    replace(tiles, totals.watched ? tilesOf(totals) : []);
-    tiles.hidden = !totals.watched;
+    nothing.hidden = totals.watched > 0;
+    watched.hidden = !nothing.hidden;
+    if (totals.watched) replace(tiles, tilesOf(totals));
+    else replace(nothing, nothingWatched(totals.others));
+    somebody.update(studies);
+    waits.update(studies);
     models.update(studies);
-    replace(body, totals.watched ? [waitsCard("somebody", studies, true), waitsCard("waits", studies, false), models.element, roundsCard(rounds)] : nothingWatched(totals.others));
-    if (focused) [...element.querySelectorAll("[data-focus]")].find((entry) => entry.dataset.focus === focused)?.focus();
+    rounds.update(begun);
+    if (focused) [...element.querySelectorAll("[data-focus]")].find((entry) => entry.dataset.focus === focused)?.focus({ preventScroll: true });
   }
   update(told);
+  setInterval(draw, MINUTE); // how long ago something was
   return { element, update };
 }
 
@@ -47,19 +63,34 @@ function tilesOf(totals) {
 }
 
 function nothingWatched(others) {
-  return h("section", { class: "card" }, h("h2", {}, said.nothing), h("p", { class: "about" }, said.howToWatch), h("pre", {}, said.example), others > 0 && h("p", { class: "remark" }, said.othersAre(others), h("a", { href: "/" }, words.studies)));
+  return [h("h2", {}, said.nothing), h("p", { class: "about" }, said.howToWatch), h("pre", {}, said.example), others > 0 && h("p", { class: "remark" }, said.othersAre(others), h("a", { href: "/" }, words.studies))];
 }
 
-function waitsCard(key, studies, somebody) {
-  const found = studies.flatMap((study) => study.waits.filter((wait) => wait.somebody === somebody).map((wait) => ({ ...wait, study })));
+/** The first of a list, and the rest behind a line that opens it. `draw(items)` makes what is shown of some. */
+function firstOf(draw, none) {
+  const [first, rest, line] = [h("div", {}), h("div", {}), h("summary", {})];
+  const more = h("details", { class: "space" }, line, rest);
+  function update(items) {
+    replace(first, items.length ? draw(items.slice(0, SHOWN)) : h("p", { class: "remark" }, none));
+    const others = items.slice(SHOWN);
+    more.hidden = !others.length;
+    line.textContent = said.more(others.length);
+    replace(rest, others.length ? draw(others) : []);
+  }
+  return { parts: [first, more], update };
+}
+
+function waitsCard(key, somebody) {
   const texts = said[key];
-  const items = found.map((wait) => waitItem(wait, wait.study));
-  const rest = items.slice(SHOWN);
-  const list = found.length
-    ? [h("ul", { class: "waits" }, items.slice(0, SHOWN)), rest.length ? h("details", { class: "space" }, h("summary", {}, said.more(rest.length)), h("ul", { class: "waits" }, rest)) : null]
-    : h("p", { class: "remark" }, texts.none);
-  const { element } = card(key, { title: found.length ? `${texts.title} · ${found.length}` : texts.title, about: texts.about }, list);
-  return element;
+  const list = firstOf((items) => h("ul", { class: "waits" }, items.map(({ wait, study }) => waitItem(wait, study))), texts.none);
+  const { element, head } = card(key, { title: texts.title, about: texts.about }, list.parts);
+  const update = (studies) => {
+    const found = studies.flatMap((study) => study.waits.filter((wait) => wait.somebody === somebody).map((wait) => ({ wait, study })));
+    found.sort((one, other) => one.wait.urgency - other.wait.urgency);
+    head(found.length ? `${texts.title} · ${found.length}` : texts.title);
+    list.update(found);
+  };
+  return { element, update };
 }
 
 /** One thing that waits; `study` is left out on the study's own page. */
@@ -170,11 +201,10 @@ function driftCell({ verdict, features }) {
   return [h("span", { class: verdict === "Drifted" ? "problem number" : "number" }, text), h("div", { class: "soft" }, shortened(first.name, 20))];
 }
 
-function roundsCard(rounds) {
-  const rest = rounds.slice(SHOWN);
-  const table = (shown) => roundsTable(shown, true);
-  const { element } = card("rounds", { title: said.rounds.title, about: said.rounds.about }, rounds.length ? table(rounds.slice(0, SHOWN)) : h("p", { class: "remark" }, said.rounds.none), rest.length ? h("details", { class: "space" }, h("summary", {}, said.more(rest.length)), table(rest)) : null);
-  return element;
+function roundsCard() {
+  const list = firstOf((rounds) => roundsTable(rounds, true), said.rounds.none);
+  const { element } = card("rounds", { title: said.rounds.title, about: said.rounds.about }, list.parts);
+  return { element, update: list.update };
 }
 
 /** Rounds with their reasons; `many` is whether they are of several studies. */

@@ -47,6 +47,7 @@ function metricCards(study, history, drawn) {
   if (!study.metrics.length) return [card("metrics", { title: said.metrics.title }, h("p", { class: "remark" }, said.metrics.none), h("pre", {}, said.metrics.example)).element];
   return study.metrics.map((metric) => {
     const points = history?.metrics?.[metric.name] ?? [];
+    const servedSince = study.promotion?.stableSince;
     const { element, bar } = card(
       `metric-${metric.name}`,
       { title: metric.name, about: metric.message },
@@ -58,9 +59,10 @@ function metricCards(study, history, drawn) {
         ...(metric.degradedSince ? [[said.metrics.since, moment(metric.degradedSince)]] : []),
       ]),
       chartOr(history, points, said.metrics.noPoints(study.name, study.namespace, metric.name), () => [
-        drawn(metricChart({ metric, points, rounds: study.rounds, servedSince: study.promotion?.stableSince })),
+        drawn(metricChart({ metric, points, rounds: study.rounds, servedSince })),
         key([
           { colour: "accent", shape: "line", text: said.metrics.observed },
+          ...(servedSince && Date.parse(points[0][0]) <= Date.parse(servedSince) ? [{ colour: "pruned", shape: "line", text: said.metrics.before }] : []),
           { colour: "best", shape: "line dashed", text: said.metrics.baseline },
           { colour: "failed", shape: "line dotted", text: said.metrics.level },
           { colour: "soft", shape: "line dotted", text: said.roundBegan },
