@@ -25,7 +25,7 @@ export const words = {
   skip: "Skip to the content",
   whereabouts: "Where you are",
   loading: "Loading…",
-  cannotLoad: "This study cannot be shown",
+  cannotLoad: "This page cannot be shown",
   retry: "Try again",
 
   live: {
