@@ -1,7 +1,9 @@
 """The studies of a cluster: their resources, and what the store keeps of their models in production."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from tuning_dashboard.fleet import FleetUnavailable
 from tuning_kube.client import Cluster
@@ -32,9 +34,13 @@ class ClusterFleet:
             ) from error
         except ClusterError as error:
             raise FleetUnavailable(f"the cluster's studies cannot be read: {error}") from error
-        return [watched_study(body, frozen_until(body["metadata"].get("annotations") or {})) for body in listed]
+        return await asyncio.to_thread(lambda: [_read(body) for body in listed])  # a millisecond for each
 
     def told(self, study: WatchedStudy) -> tuple[Evidence, KnownFeatures]:
         engine = self._stores.engine
         evidence = production.read_evidence(engine, study.uid, observed_since=_EVER)
         return evidence, features.read_features(engine, study.uid)
+
+
+def _read(body: Mapping[str, Any]) -> WatchedStudy:
+    return watched_study(body, frozen_until(body["metadata"].get("annotations") or {}))

@@ -135,15 +135,14 @@ def _wait_of(
     rounds, by_hand = status.rounds, command(study, "retune", _REASON)
     if status.state in _RUNS and rounds and (rounds[-1].is_retuned or episode.waits_for == "RoundRunning"):
         return "RoundRunning", "", None
+    limits = {"Cooldown": cooldown_ends(retune, status.retune), "DailyLimit": daily_limit_ends(retune, status.retune)}
     match episode.waits_for:
         case "NotATrigger":
             return "NotATrigger", f"retune: {{triggers: [{episode.trigger}]}}, or: {by_hand}", None
         case "Suspended":
             return "Suspended", command(study, "resume"), None
-        case "Cooldown":
-            return "Cooldown", "", cooldown_ends(retune, status.retune)
-        case "DailyLimit":
-            return "DailyLimit", "", daily_limit_ends(retune, status.retune)
+        case ("Cooldown" | "DailyLimit") as limit if (until := limits[limit]) is not None and now < until:
+            return limit, "", until
         case "RoundsLimit":
             return "RoundsLimit", "", None
         case "Frozen" if _is_frozen(study, now):  # told by itself
@@ -161,16 +160,13 @@ def _refused(study: WatchedStudy, now: datetime) -> Iterator[Waiting]:
     retune = study.status.retune
     if retune.episode is not None:
         return
-    until: datetime | None
-    match retune.last_outcome:
-        case "Cooldown":
-            until = cooldown_ends(study.retune, retune)
-        case "DailyLimit":
-            until = daily_limit_ends(study.retune, retune)
-        case _:
-            return
-    if until is not None and until > now:
-        kind: ByItself = "Cooldown" if retune.last_outcome == "Cooldown" else "DailyLimit"
+    limits: dict[ByItself, datetime | None] = {
+        "Cooldown": cooldown_ends(study.retune, retune),
+        "DailyLimit": daily_limit_ends(study.retune, retune),
+    }
+    for kind, until in limits.items():
+        if retune.last_outcome != kind or until is None or until <= now:
+            continue
         told = f"the request {retune.reason or retune.last_handled or ''!r} was refused, and is not taken up by itself"
         yield Waiting(kind, told, f"then: {command(study, 'retune', _REASON)}", until=until)
 

@@ -48,6 +48,10 @@ class TestARoundForWhatIsWrong:
         found = only(degraded_study(waitsFor="Cooldown", retune={"lastTime": iso(NOW - 2 * HOUR)}))
         assert (found.kind, found.needs_somebody, found.until) == ("Cooldown", False, NOW + 4 * HOUR)
 
+    def test_whose_cooldown_is_over_does_not_wait_for_it(self) -> None:
+        retune = {"lastTime": iso(NOW - 7 * HOUR)}
+        assert what_waits(degraded_study(waitsFor="Cooldown", retune=retune), NOW) == []
+
     def test_over_the_daily_limit_waits_until_one_of_them_is_a_day_ago(self) -> None:
         starts = [iso(NOW - hours * HOUR) for hours in (20, 10, 3)]
         found = only(degraded_study(waitsFor="DailyLimit", retune={"recent": starts}))
@@ -215,6 +219,7 @@ def test_whatever_is_wrong_is_told_or_due(
         retune={"episode": episode(NOW - HOUR, rounds=tried, **({"waitsFor": waits_for} if waits_for else {}))},
     )
     found = what_waits(study, NOW)
-    due = tried == 0 and waits_for in (None, "Duplicate", "Frozen", "RoundRunning")
+    over = (None, "Duplicate", "Frozen", "RoundRunning", "Cooldown", "DailyLimit")  # what it waited for last
+    due = tried == 0 and waits_for in over
     assert found or due
     assert all(one.kind in FOR_SOMEBODY + BY_ITSELF for one in found)
