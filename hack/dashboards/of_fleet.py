@@ -168,6 +168,13 @@ def build() -> dashboard.Dashboard:
                     "{{outcome}}",
                     "Observations that were pushed, and answers of Prometheus, in the time shown, of all namespaces.",
                 ),
+                bars(
+                    "What became of predictions?",
+                    counted("tuning_predictions_total", "", "outcome"),
+                    "{{outcome}}",
+                    "Predictions and labels that were pushed in the time shown, of all namespaces. `Late` ones came "
+                    "after their window was over, and do not count.",
+                ),
             ],
         ),
     )

@@ -119,6 +119,13 @@ def build() -> dashboard.Dashboard:
                     [query(f"max by (instance) (scrape_samples_scraped {exporters})", "{{instance}}")],
                     "Samples of one scrape, which grow with the studies.",
                 ),
+                lines(
+                    "How many series does it leave out?",
+                    [query(f"max by (instance) ({rate('tuning_exporter_series_dropped_total')})", "{{instance}}")],
+                    "A scrape tells of a few of a round's workers, and of the others their sum. The series that those "
+                    "would have had, by second.",
+                    unit="suffix: /s",
+                ),
             ],
         ),
     )

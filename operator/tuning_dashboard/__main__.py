@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from tuning_dashboard.app import build_app
+from tuning_dashboard.cluster import ClusterFleet
 from tuning_dashboard.guards import HEALTH, with_token
 from tuning_dashboard.serve import run_until_told
 from tuning_kube import environment, logs
@@ -26,25 +27,26 @@ _PAUSE = 2.0  # seconds between two tries to learn the cluster's identity
 
 async def run(url: str, token_file: Path | None, namespaces: Sequence[str], port: int) -> None:
     """Without a token's file whoever reaches the port is let in: an ingress has asked them already."""
-    stores = TenantStores(url, await _identity(), namespaces)
-    app = build_app(stores, guards=[with_token(partial(current_token, token_file))] if token_file else [])
-    app.router.add_get(HEALTH, _alive)
-    told = partial(log.info, "serving", port=port, authentication="token" if token_file else "none")
-    try:
-        await run_until_told(app, lambda runner: web.TCPSite(runner, port=port), told)
-    finally:
-        stores.close()
-
-
-async def _identity() -> str:
-    """The cluster's, whose studies these are: several clusters may share a server."""
     async with Cluster() as cluster:
-        while True:
-            try:
-                return await cluster.identity()
-            except ClusterError as error:
-                log.warning("the API server does not answer", error=str(error))
-                await asyncio.sleep(_PAUSE)
+        stores = TenantStores(url, await _identity(cluster), namespaces)
+        guards = [with_token(partial(current_token, token_file))] if token_file else []
+        app = build_app(stores, guards=guards, fleet=ClusterFleet(cluster, stores, namespaces))
+        app.router.add_get(HEALTH, _alive)
+        told = partial(log.info, "serving", port=port, authentication="token" if token_file else "none")
+        try:
+            await run_until_told(app, lambda runner: web.TCPSite(runner, port=port), told)
+        finally:
+            stores.close()
+
+
+async def _identity(cluster: Cluster) -> str:
+    """The cluster's, whose studies these are: several clusters may share a server."""
+    while True:
+        try:
+            return await cluster.identity()
+        except ClusterError as error:
+            log.warning("the API server does not answer", error=str(error))
+            await asyncio.sleep(_PAUSE)
 
 
 async def _alive(_: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from html import escape
+from typing import Any
 from urllib.parse import quote
 
 import structlog
@@ -20,6 +21,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from tuning_dashboard.feed import Event, Feed
+from tuning_dashboard.fleet import Fleet, FleetPage, FleetUnavailable, UnknownStudy
 from tuning_dashboard.listing import Listing, Row
 from tuning_dashboard.stores import Stores
 from tuning_report import page
@@ -31,9 +33,14 @@ log = structlog.get_logger()
 _READERS = 4  # threads that read the store
 _FEEDS = 32  # studies whose documents are kept; those that nobody looks at go first
 _PACE = 1.0  # seconds between two reads of the list
+_FLEET_PACE = 10.0  # seconds between two reads of the resources, of which nothing about production changes faster
 _AS_IN_THE_BROWSER = "!~*'()"  # what encodeURIComponent leaves as it is
 _LONGEST_LOG = 2000  # lines
-_EXAMPLES = {"name": "the study: ?name=NAMESPACE/NAME/UID/rN", "trial": "the trial's number: &trial=3"}
+_EXAMPLES = {
+    "name": "the study: ?name=NAMESPACE/NAME/UID/rN",
+    "trial": "the trial's number: &trial=3",
+    "place": "the study: ?place=NAMESPACE/NAME",
+}
 _FIRST = 1.0  # seconds that the page waits for what it shows first
 _PING = 15.0  # seconds; tells a page that is gone from one that is quiet
 HEADERS = {
@@ -47,10 +54,13 @@ ReadLog = Callable[[ResolvedRound, int], Sequence[str]]
 """The lines that a trial, by its number, has written. Raises LookupError, with what a person may do, without any."""
 
 
-def build_app(stores: Stores, *, guards: Sequence[Middleware] = (), read_log: ReadLog | None = None) -> web.Application:
-    """`guards` come before everything. Without `read_log` the page says where to look for what trials have written."""
+def build_app(
+    stores: Stores, *, guards: Sequence[Middleware] = (), read_log: ReadLog | None = None, fleet: Fleet | None = None
+) -> web.Application:
+    """`guards` come before everything. Without `read_log` the page says where to look for what trials have written;
+    without a `fleet` there are no pages of studies in production."""
     app = web.Application(middlewares=[*guards, _errors_as_json])
-    dashboard = _Dashboard(stores, read_log)
+    dashboard = _Dashboard(stores, read_log, FleetPage(fleet) if fleet is not None else None)
     app.router.add_get("/", dashboard.page)
     app.router.add_get("/study", dashboard.page)
     app.router.add_get("/compare", dashboard.page)
@@ -59,6 +69,13 @@ def build_app(stores: Stores, *, guards: Sequence[Middleware] = (), read_log: Re
     app.router.add_get("/api/study", dashboard.study)
     app.router.add_get("/api/events", dashboard.events)
     app.router.add_get("/api/log", dashboard.log)
+    if fleet is not None:
+        app.router.add_get("/fleet", dashboard.page)
+        app.router.add_get("/fleet/study", dashboard.page)
+        app.router.add_get("/api/fleet", dashboard.fleet)
+        app.router.add_get("/api/fleet/study", dashboard.fleet_study)
+        app.router.add_get("/api/fleet/over-time", dashboard.fleet_over_time)
+        app.router.add_get("/api/fleet/events", dashboard.fleet_events)
     app.cleanup_ctx.append(dashboard.running)
     return app
 
@@ -67,8 +84,10 @@ def build_app(stores: Stores, *, guards: Sequence[Middleware] = (), read_log: Re
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
-    except UnknownRound as error:
+    except (UnknownRound, UnknownStudy) as error:
         return _json({"error": str(error)}, status=404)
+    except FleetUnavailable as error:
+        return _json({"error": str(error)}, status=503)
     except StoreError as error:
         return _json({"error": f"the store cannot be read: {error}"}, status=503)
     except web.HTTPException:
@@ -79,8 +98,9 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
 
 
 class _Dashboard:
-    def __init__(self, stores: Stores, read_log: ReadLog | None) -> None:
+    def __init__(self, stores: Stores, read_log: ReadLog | None, fleet: FleetPage | None) -> None:
         self._stores, self._listing, self._read_log = stores, Listing(stores), read_log
+        self._fleet = fleet
         self._listed = asyncio.Lock()
         self._list: tuple[float, list[Row]] | None = None  # when it was read, by the monotonic clock
         self._feeds: dict[str, Feed] = {}
@@ -94,6 +114,7 @@ class _Dashboard:
             title="tuning dashboard",
             modules=modules,
             style=f'<link rel="stylesheet" href="/assets/{digest}/page.css">',
+            has_fleet=fleet is not None,
         )
         policy = page.content_policy(
             scripts=["'self'", *page.script_sources(modules)], styles=["'self'"], connect="'self'"
@@ -124,21 +145,30 @@ class _Dashboard:
 
     async def page(self, request: web.Request) -> web.Response:
         study = request.query.get("name")
-        answers = await self._first_answers(request.path, study)
+        answers = await self._first_answers(request.path, study, request.query.get("place"))
         wanting = study if study and _study_address(study) not in answers else None
         html = self._shell(preloads=_preloads(self._digest, wanting), data=_data(answers))
         headers = {**HEADERS, "Content-Security-Policy": self._policy, "Cache-Control": "no-store"}
         return web.Response(text=html, content_type="text/html", headers=headers)
 
-    async def _first_answers(self, path: str, study: str | None) -> Mapping[str, str]:
+    async def _first_answers(self, path: str, study: str | None, place: str | None) -> Mapping[str, str]:
         """What the page would ask for first, as JSON by its address; nothing where that takes long, or fails.
 
         With it the page is whole when it has loaded, and spared a round trip. The page asks again for what is missing.
         """
         if path == "/":
-            wanted = {"/api/studies": self._studies_json()}
+            wanted = {"/api/studies": _as_json(self._studies_document())}
         elif path == "/study" and study:
-            wanted = {_study_address(study): self._study_json(study), "/api/studies": self._studies_json()}
+            wanted = {
+                _study_address(study): self._study_json(study),
+                "/api/studies": _as_json(self._studies_document()),
+            }
+        elif path == "/fleet" and self._fleet is not None:
+            wanted = {"/api/fleet": _as_json(self._fleet.overview())}
+        elif path == "/fleet/study" and self._fleet is not None and place:
+            wanted = {
+                f"/api/fleet/study?place={quote(place, safe=_AS_IN_THE_BROWSER)}": _as_json(self._fleet.study(place))
+            }
         else:
             return {}
         tasks = {address: asyncio.ensure_future(answer) for address, answer in wanted.items()}
@@ -155,8 +185,8 @@ class _Dashboard:
         if not task.cancelled():
             task.exception()  # the page asks again, and is told then
 
-    async def _studies_json(self) -> str:
-        return json.dumps({"studies": await self._rows()})
+    async def _studies_document(self) -> Mapping[str, Any]:
+        return {"studies": await self._rows()}
 
     async def _study_json(self, study: str) -> str:
         return (await self._feed(study).snapshot()).body.decode()
@@ -171,32 +201,39 @@ class _Dashboard:
         )
 
     async def studies(self, _: web.Request) -> web.Response:
-        return _json({"studies": await self._rows()})
+        return _json(await self._studies_document())
 
     async def study(self, request: web.Request) -> web.Response:
         snapshot = await self._feed(_asked(request, "name")).snapshot()
         headers = {**HEADERS, "Cache-Control": "no-store"}
         return web.Response(body=snapshot.body, content_type="application/json", headers=headers)
 
+    async def fleet(self, _: web.Request) -> web.Response:
+        return _json(await self._fleet_page.overview())
+
+    async def fleet_study(self, request: web.Request) -> web.Response:
+        return _json(await self._fleet_page.study(_asked(request, "place")))
+
+    async def fleet_over_time(self, request: web.Request) -> web.Response:
+        return _json(await self._fleet_page.over_time(_asked(request, "place")))
+
+    async def fleet_events(self, request: web.Request) -> web.StreamResponse:
+        """Of one study, or without a place of all."""
+        fleet = self._fleet_page
+        read = partial(fleet.study, _asked(request, "place")) if "place" in request.query else fleet.overview
+        return await _stream(request, self._events_of_reading("fleet", read, _FLEET_PACE))
+
+    @property
+    def _fleet_page(self) -> FleetPage:
+        assert self._fleet is not None, "its routes are there only with it"
+        return self._fleet
+
     async def events(self, request: web.Request) -> web.StreamResponse:
         """Of one study, or without a name of the list."""
         if "name" in request.query:
-            events = self._events_of(self._feed(_asked(request, "name")), request.query.get("since", ""))
-        else:
-            events = self._events_of_list()
-        response = web.StreamResponse(
-            headers={
-                **HEADERS,
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-store",
-                "X-Accel-Buffering": "no",  # of an ingress on nginx, which would keep events back
-            }
-        )
-        await response.prepare(request)
-        with suppress(ConnectionResetError):  # the page was closed
-            async for event in events:
-                await response.write(_wire(event))
-        return response
+            feed = self._feed(_asked(request, "name"))
+            return await _stream(request, self._events_of(feed, request.query.get("since", "")))
+        return await _stream(request, self._events_of_reading("studies", self._studies_document, _PACE))
 
     async def log(self, request: web.Request) -> web.Response:
         """What a trial has written, the last part of it; a remark where there is nothing."""
@@ -219,25 +256,28 @@ class _Dashboard:
             while not self._stopping.is_set():
                 yield await self._next(queue.get())
 
-    async def _events_of_list(self) -> AsyncIterator[Event | None]:
-        before: list[Row] | None = None
+    async def _events_of_reading(
+        self, name: str, read: Callable[[], Awaitable[Mapping[str, Any]]], pace: float
+    ) -> AsyncIterator[Event | None]:
+        """What is read, whenever it is another than before."""
+        before: Mapping[str, Any] | None = None
         away, quiet = False, 0.0
         while not self._stopping.is_set():
             try:
-                now = await self._rows()
+                now = await read()
                 if away:
                     yield Event("back", "{}")
                 away = False
                 if now != before:
-                    yield Event("studies", json.dumps({"studies": now}))
+                    yield Event(name, json.dumps(now))
                     before, quiet = now, 0.0
-            except StoreError as error:
+            except (StoreError, FleetUnavailable, UnknownStudy) as error:
                 if not away:
                     yield Event("away", json.dumps({"message": str(error)}))
                 away = True
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), _PACE)
-            quiet += _PACE
+                await asyncio.wait_for(self._stopping.wait(), pace)
+            quiet += pace
             if quiet >= _PING:
                 quiet = 0.0
                 yield None
@@ -269,6 +309,26 @@ class _Dashboard:
         for name in idle[: max(0, len(self._feeds) - _FEEDS)]:
             self._feeds.pop(name).close()
         return feed
+
+
+async def _stream(request: web.Request, events: AsyncIterator[Event | None]) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={
+            **HEADERS,
+            "Content-Type": "text/event-stream",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",  # of an ingress on nginx, which would keep events back
+        }
+    )
+    await response.prepare(request)
+    with suppress(ConnectionResetError):  # the page was closed
+        async for event in events:
+            await response.write(_wire(event))
+    return response
+
+
+async def _as_json(answer: Awaitable[Mapping[str, Any]]) -> str:
+    return json.dumps(await answer)
 
 
 def _preloads(digest: str, study: str | None) -> str:

@@ -81,10 +81,27 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def shell(*, title: str, modules: str, style: str, policy: str = "", preloads: str = "", data: str = "") -> str:
-    """The HTML around the page. All but the title is HTML already. Nothing may be loaded before the import map."""
+def shell(
+    *,
+    title: str,
+    modules: str,
+    style: str,
+    policy: str = "",
+    preloads: str = "",
+    data: str = "",
+    has_fleet: bool = False,
+) -> str:
+    """The HTML around the page. All but the title is HTML already. Nothing may be loaded before the import map.
+    `has_fleet` is whether the server has pages of studies in production."""
     return Template(_read("index.html").decode()).substitute(
-        title=escape(title), modules=modules, style=style, policy=policy, preloads=preloads, data=data, start=START
+        title=escape(title),
+        modules=modules,
+        style=style,
+        policy=policy,
+        preloads=preloads,
+        data=data,
+        start=START,
+        page="data-fleet" if has_fleet else "",
     )
 
 

@@ -3,6 +3,7 @@
 Every test fails when the page logged an error, was refused something by its own policy, or opened a dialog.
 """
 
+import asyncio
 import os
 import shutil
 import signal
@@ -15,10 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import TestServer
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
 from contract.conftest import postgres_server as postgres_server
 from contract.conftest import postgres_url as postgres_url
+from fleets import FakeFleet
+from tuning_dashboard.app import build_app
+from tuning_dashboard.stores import OneStore
 from tuning_report import page as pages
 from tuning_report.round_history import History
 from tuning_store import schema
@@ -127,6 +132,32 @@ def running_dashboard(url: str, port: int = 0) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0
+
+
+@contextmanager
+def running_fleet(fleet: FakeFleet, folder: Path) -> Iterator[str]:
+    """The address of a dashboard, as in a cluster, that shows this fleet and an empty store."""
+    url = f"sqlite:///{folder}/store.sqlite"
+    schema.create(url)
+    store = open_store(url)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    async def start() -> TestServer:
+        server = TestServer(build_app(OneStore(store), fleet=fleet))
+        await server.start_server()
+        return server
+
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result(60)
+    try:
+        yield str(server.make_url("")).rstrip("/")
+    finally:
+        asyncio.run_coroutine_threadsafe(server.close(), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+        store.close()
 
 
 @pytest.fixture

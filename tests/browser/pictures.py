@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from browser.conftest import NOW, drag_along_an_axis, program, running_dashboard, see_all
+from browser.conftest import NOW, drag_along_an_axis, program, running_dashboard, running_fleet, see_all
 from browser.studies import PHASES, SLOWEST, SPACE, THREE, begin, classifier, make_history, unit_cube
+from fleets import FakeFleet, degraded, observed, sent, soon
 from tuning_report import page as pages
 from tuning_report.round_history import History
 from tuning_store import schema
@@ -53,6 +54,18 @@ def main(folder: Path) -> None:
             window.get_by_role("link", name="Compare").click()
             window.locator("#compare canvas").wait_for()
             _keep(window, folder / "compare-1440-light.webp")
+            window.context.close()
+        now = soon()
+        fleet = FakeFleet(degraded(now), {"digits": (observed(now), sent(now))})
+        with running_fleet(fleet, Path(reports)) as address:
+            window = _window(browser, 1440, 1100, "light")
+            window.goto(f"{address}/fleet")
+            window.locator(".models tbody tr").first.wait_for()
+            _keep(window, folder / "fleet-1440-light.webp")
+            window.goto(f"{address}/fleet/study?place=team/digits")
+            window.locator("#drift canvas").first.wait_for()
+            see_all(window)
+            _keep(window, folder / "production-1440-light.webp")
             window.context.close()
         take("report-1440-light", study, 1440, 1500, "light", _top)
         take("report-1440-dark", study, 1440, 1300, "dark", _brushed)

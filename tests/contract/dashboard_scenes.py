@@ -42,7 +42,8 @@ def empty() -> Snapshot:
 
 
 def running() -> Snapshot:
-    """Digits runs, ten trials a second, on one of the two workers that it should have; its model is well."""
+    """Digits runs, ten trials a second, on one of the two workers that it should have; its model is well. It has had so
+    many workers that scrapes leave some out."""
     digits = body(
         "digits",
         state="Running",
@@ -56,7 +57,11 @@ def running() -> Snapshot:
     )
     ended = int((time.monotonic() - STARTED) * 10)
     progress = make_progress(
-        make_spec(budget={"trials": 100_000}), complete=ended, failed=3, running=1, counts_by_worker={"w-0": Counts()}
+        make_spec(budget={"trials": 100_000}),
+        complete=ended,
+        failed=3,
+        running=1,
+        counts_by_worker={f"w-{place}": Counts() for place in range(9)},
     )
     place = tenant_of("team", "cluster").schema, digits["status"]["storage"]["study"]
     durations = Durations([0] + [ended] * len(DURATION_BOUNDS), ended * 0.4)
@@ -95,6 +100,8 @@ def much_happened() -> None:
     operator.asked_prometheus("Value")
     exporter.received_alerts({"stored": 3, "ignored": 1})  # by both, as they are one process
     exporter.received_observations("Pushed", 5)
+    exporter.received_predictions("Stored", 40)
+    exporter.received_predictions("Late", 2)
 
 
 SCENES: Mapping[str, Callable[[], Snapshot]] = {"empty": empty, "running": running, "degraded": degraded}

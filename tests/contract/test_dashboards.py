@@ -46,6 +46,7 @@ COUNTED = {
     ("fleet", "Why did requests begin none?"),
     ("fleet", "What became of alerts?"),
     ("fleet", "What became of observations?"),
+    ("fleet", "What became of predictions?"),
     ("operator", "Observations"),
 }
 TROUBLE = {
@@ -184,6 +185,7 @@ SHOWN: Mapping[str, Mapping[tuple[str, str], list[Mapping[str, float]]]] = {
         ("fleet", "Degraded models"): [{"accuracy, team, digits": value} for value in (0.8, 0.9, 0.85)],
         ("fleet", "What became of alerts?"): [{"ignored": 2, "stored": 6}],  # each exporter tells its own: 1 and 3
         ("fleet", "What became of observations?"): [{"Pushed": 10, "Value": 1}],
+        ("fleet", "What became of predictions?"): [{"Late": 4, "Stored": 80}],
     },
 }
 
@@ -199,6 +201,13 @@ def test_two_exporters_tell_of_the_same_trials(prometheus: Prometheus) -> None:
     prometheus.await_each("up offset 5s")  # the whole of what the rate is taken of
     [shown] = prometheus.shown_by(("fleet", "Trials per minute"))
     assert shown == ({"trials": pytest.approx(600, rel=0.3)} if prometheus.scene == "running" else {})
+
+
+def test_series_that_scrapes_leave_out_are_told(prometheus: Prometheus) -> None:
+    prometheus.await_each("up offset 5s")  # the whole of what the rate is taken of
+    [shown] = prometheus.shown_by(("operator", "How many series does it leave out?"))
+    assert len(shown) == 2, "of each exporter"
+    assert all((rate > 0) == (prometheus.scene == "running") for rate in shown.values())
 
 
 def test_the_variables_offer_what_there_is(prometheus: Prometheus) -> None:

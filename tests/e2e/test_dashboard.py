@@ -24,6 +24,7 @@ spec:
   parameters: [{name: x, type: Float, min: 0, max: 1}]
   objective: {command: {command: [sh, -c], args: ["echo loss={x}"]}}
   budget: {trials: 4}
+  retune: {triggers: [Alert]}
 """
 
 
@@ -66,3 +67,7 @@ def test_studies_of_every_namespace_are_shown_to_who_has_the_token(
     assert found["counts"]["complete"] == 4
     told = get(f"{address}/api/study?name={found['study']}", token)
     assert told["document"]["head"]["name"] == "shown"
+    (watched,) = [row for row in get(f"{address}/api/fleet", token)["studies"] if row["namespace"] == kubectl.namespace]
+    assert (watched["name"], watched["state"]) == ("shown", "Complete")
+    history = get(f"{address}/api/fleet/over-time?place={kubectl.namespace}/shown", token)
+    assert history == {"metrics": {}, "drift": []}

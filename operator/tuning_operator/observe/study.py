@@ -1,10 +1,10 @@
 """Reads a TuningStudy as the API server shows it. Pure."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from tuning_kube import names
+from tuning_kube.frozen import frozen_until
 from tuning_operator.observe.observation import Study
 from tuning_study.api.spec import TuningStudySpec
 from tuning_study.api.status import read_status
@@ -31,21 +31,10 @@ def read_study(body: Mapping[str, Any], known: Study | None = None) -> Study:
         retune_request=annotations.get(names.RETUNE_ANNOTATION),
         promote_request=annotations.get(names.PROMOTE_ANNOTATION),
         rollback_request=annotations.get(names.ROLLBACK_ANNOTATION),
-        frozen_until=_time(annotations.get(names.FROZEN_ANNOTATION)),
+        frozen_until=frozen_until(annotations),
         queue_labels={key: labels[key] for key in names.QUEUE_LABELS if key in labels},
         version=version_of(body),
     )
-
-
-def _time(text: str | None) -> datetime | None:
-    """Of an annotation that is no time nobody knows when it ends."""
-    if text is None:
-        return None
-    try:
-        told = datetime.fromisoformat(text)
-    except ValueError:
-        return datetime.max.replace(tzinfo=UTC)
-    return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
 
 
 def version_of(body: Mapping[str, Any]) -> int:

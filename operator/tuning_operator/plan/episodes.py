@@ -12,15 +12,12 @@ from datetime import datetime, timedelta
 from tuning_operator.observe.production import Production
 from tuning_study.api.retune import Retune
 from tuning_study.api.status import Episode, Round, Trigger
+from tuning_study.production.limits import next_round_of
 from tuning_study.requests import RetuneRequest
 
-MOST_ROUNDS = 3
-"""Of one episode; then it waits for a person."""
 _SEEN_AGAIN = timedelta(minutes=5)  # between two writes of when something was last there
 _QUIET = timedelta(minutes=30)  # without a cause, until an episode is over where no metric tells that the model is well
 _LONGEST_QUIET = timedelta(days=7)  # until it is over in any case
-_PATIENCE = timedelta(hours=6)  # between two rounds of an episode, where the manifest has no cooldown
-_LONGEST_PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -63,19 +60,9 @@ def request_of(
     episode: Episode, production: Production, rounds: Sequence[Round], retune: Retune, now: datetime
 ) -> RetuneRequest | None:
     """The round that the episode asks for now; None while it asks for none."""
-    found = causes(production)
-    if not found or not _is_due(episode, rounds, retune, now):
+    found, due = causes(production), next_round_of(episode, rounds, retune)
+    if not found or due is None or now < due:
         return None
     cause = next((one for one in found if one.trigger in retune.triggers), found[0])
     token = f"{episode.since.isoformat()}/{episode.rounds + 1}"
     return RetuneRequest(token, cause.reason, cause.trigger)
-
-
-def _is_due(episode: Episode, rounds: Sequence[Round], retune: Retune, now: datetime) -> bool:
-    if episode.rounds == 0 or not rounds:
-        return True
-    last = rounds[-1]
-    if episode.rounds >= MOST_ROUNDS or last.helped or last.start_time is None:
-        return False
-    patience: timedelta = (retune.cooldown or _PATIENCE) * 2**episode.rounds
-    return now - last.start_time >= min(patience, _LONGEST_PATIENCE)

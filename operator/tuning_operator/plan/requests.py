@@ -16,6 +16,7 @@ from tuning_study.api.budget import Budget
 from tuning_study.api.retune import Retune
 from tuning_study.api.spec import TuningStudySpec
 from tuning_study.api.status import RetuneOutcome, RetuneStatus, Suppression, Trigger
+from tuning_study.production.limits import cooldown_ends, daily_limit_ends
 from tuning_study.production.schedule import due, next_run
 from tuning_study.requests import MANUAL, SCHEDULE, RetuneRequest, unanswered
 
@@ -124,9 +125,9 @@ def suppression(
         return "Frozen"
     if running:
         return "RoundRunning"
-    if retune.cooldown is not None and status.last_time is not None and now - status.last_time < retune.cooldown:
+    if (cooldown := cooldown_ends(retune, status)) is not None and now < cooldown:
         return "Cooldown"
-    if retune.max_per_day is not None and len(within_a_day(status, now)) >= retune.max_per_day:
+    if (limit := daily_limit_ends(retune, status)) is not None and now < limit:
         return "DailyLimit"
     if not by_hand and not room:
         return "RoundsLimit"

@@ -42,6 +42,12 @@ export function duration(seconds) {
   return hours < 48 ? `${hours}h${String(minutes % 60).padStart(2, "0")}m` : `${Math.floor(hours / 24)}d${hours % 24}h`;
 }
 
+/** `40s`, `3m`, `2h`, `3d`: for what changes by itself while it is read. */
+export function roughly(seconds) {
+  const [size, unit] = [[86_400, "d"], [3600, "h"], [60, "m"]].find(([least]) => seconds >= 2 * least) ?? [1, "s"];
+  return `${Math.max(0, Math.round(seconds / size))}${unit}`;
+}
+
 /** A moment of the server, where the reader is: `2026-03-08 13:05`. */
 export function moment(iso) {
   const time = new Date(iso);

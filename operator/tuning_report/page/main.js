@@ -4,17 +4,20 @@ import { comparePage } from "tuning/compare.js";
 import { comparedPage } from "tuning/compared.js";
 import { Study } from "tuning/data.js";
 import { h, replace } from "tuning/dom.js";
+import { fleetPage, fleetStudyPath } from "tuning/fleet.js";
 import { moment } from "tuning/format.js";
 import { follow, get } from "tuning/live.js";
+import { productionPage } from "tuning/production.js";
 import { recordPage } from "tuning/record.js";
 import { comparePath, studiesPage, studyPath } from "tuning/studies.js";
 import { studyPage } from "tuning/study.js";
 import { words } from "tuning/words.js";
 
+const page = document.getElementById("page");
 const main = h("main", { id: "main", tabindex: "-1" }, h("p", { class: "remark" }, words.loading));
 const crumbs = h("nav", { class: "crumbs", "aria-label": words.whereabouts });
 const status = h("p", { class: "live", role: "status" });
-document.getElementById("page").replaceChildren(
+page.replaceChildren(
   h("a", { class: "skip", href: "#main" }, words.skip),
   h("header", { class: "top" }, h("div", { class: "top-inner" }, crumbs, status)),
   main,
@@ -54,6 +57,8 @@ async function start() {
   try {
     if (location.pathname === "/study") await showStudy(asked.get("name"));
     else if (location.pathname === "/compare") await showComparison(asked.getAll("study"));
+    else if (location.pathname === "/fleet") await showFleet();
+    else if (location.pathname === "/fleet/study") await showProduction(asked.get("place") ?? "");
     else await showStudies();
   } catch (error) {
     replace(status);
@@ -111,6 +116,43 @@ async function showComparison(names) {
   replace(main, comparePage(told.map((entry) => new Study(entry.document))).element, footer(words.live.readOnly));
 }
 
+async function showFleet() {
+  replace(crumbs, brand());
+  document.title = `${words.fleet.title} · ${words.product}`;
+  const fleet = fleetPage(await get("/api/fleet"));
+  replace(main, fleet.element, footer(words.live.readOnly));
+  const { away, back } = standing();
+  follow(() => "/api/fleet/events", { fleet: fleet.update, away, back }, (state) => (state === "live" ? back() : away({})));
+}
+
+async function showProduction(place) {
+  const asked = `place=${encodeURIComponent(place)}`;
+  const readHistory = () => get(`/api/fleet/over-time?${asked}`).catch((error) => ({ error: error.message }));
+  let study = await get(`/api/fleet/study?${asked}`);
+  let history = null;
+  document.title = `${study.name} · ${words.fleet.title} · ${words.product}`;
+  replace(crumbs, brand(), h("a", { href: fleetStudyPath(place), "aria-current": "page" }, study.name));
+  const view = productionPage();
+  view.update(study, history);
+  replace(main, view.element, footer(words.live.readOnly));
+  const draw = async () => {
+    history = await readHistory();
+    view.update(study, history);
+  };
+  await draw();
+  const { away, back } = standing();
+  const handlers = {
+    fleet: (told) => {
+      if (JSON.stringify(told) === JSON.stringify(study)) return;
+      study = told;
+      draw();
+    },
+    away,
+    back,
+  };
+  follow(() => `/api/fleet/events?${asked}`, handlers, (state) => (state === "live" ? back() : away({})));
+}
+
 /** The other rounds of the study, and their comparison. */
 function rounds(study, studies) {
   const found = studies.find(({ rounds: own }) => own.some((round) => round.study === study.head.study));
@@ -129,7 +171,12 @@ function standing() {
 }
 
 function brand() {
-  return [h("a", { class: "brand", href: "/" }, words.product), h("a", { href: "/" }, words.studies)];
+  const here = (path) => (location.pathname === path ? "page" : false);
+  return [
+    h("a", { class: "brand", href: "/" }, words.product),
+    h("a", { href: "/", "aria-current": here("/") }, words.studies),
+    "fleet" in page.dataset && h("a", { href: "/fleet", "aria-current": here("/fleet") }, words.fleet.title),
+  ];
 }
 
 function footer(text) {

@@ -61,14 +61,17 @@ def test_the_exporter_is_told_whose_tokens_it_takes(render: Render) -> None:
     assert "subPath" not in mount, "the kubelet would not bring a rotated token"
 
 
-def test_the_dashboard_may_learn_which_cluster_it_is_in_and_no_more(render: Render) -> None:
+def test_the_dashboard_may_learn_which_cluster_it_is_in_list_studies_and_no_more(render: Render) -> None:
     objects = render("dashboard.enabled=true", 'watchNamespaces=["a"]')
-    bound = [
-        binding["roleRef"]["name"]
+    bound = {
+        (binding["roleRef"]["name"], binding["metadata"].get("namespace"))
         for binding in of(objects, "ClusterRoleBinding", "RoleBinding")
         if binding["subjects"][0]["name"] == "tuning-dashboard"
+    }
+    assert bound == {("tuning-dashboard", None), ("tuning-dashboard-studies", "a")}
+    assert named(objects, "ClusterRole", "tuning-dashboard-studies")["rules"] == [
+        {"apiGroups": ["tuning.dev"], "resources": ["tuningstudies"], "verbs": ["list"]}
     ]
-    assert bound == ["tuning-dashboard"]
     assert named(objects, "ClusterRole", "tuning-dashboard")["rules"] == [
         {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]}
     ]

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from builders import NOW
 from tuning_operator.observe.production import Production
-from tuning_operator.plan.episodes import MOST_ROUNDS, follow, request_of
+from tuning_operator.plan.episodes import follow, request_of
 from tuning_store.production import KnownAlert
 from tuning_study.api.retune import Retune
 from tuning_study.api.status import Episode, ProductionStatus, Round
+from tuning_study.production.limits import MOST_ROUNDS
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 ALERTS = Retune.model_validate({"triggers": ["Alert", "Degradation"]})

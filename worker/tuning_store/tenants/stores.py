@@ -25,13 +25,14 @@ class TenantStores:
 
     def __init__(self, admin_url: str, owner: str, namespaces: Collection[str] = ()) -> None:
         self._url, self._owner, self._namespaces = admin_url, owner, frozenset(namespaces)
-        self._engine: Engine = create_engine(driver_url(admin_url), **engine_arguments(admin_url, read_only=True))
+        self.engine: Engine = create_engine(driver_url(admin_url), **engine_arguments(admin_url, read_only=True))
+        """For what the administrator's own schema tells of studies."""
         self._lock = threading.Lock()
         self._idle: list[tuple[str, Store]] = []  # with their schemas, the one used last at the end
 
     def progress(self) -> Mapping[str, Progress]:
         """Every round, by the study's name. Raises StoreError."""
-        found = in_all(self._engine, lambda schemas: read_all(self._engine, schemas))
+        found = in_all(self.engine, lambda schemas: read_all(self.engine, schemas))
         return {study: progress for (schema, study), progress in found.items() if schema == self._schema(study)}
 
     @contextmanager
@@ -51,7 +52,7 @@ class TenantStores:
             idle, self._idle = self._idle, []
         for _, store in idle:
             store.close()
-        self._engine.dispose()
+        self.engine.dispose()
 
     def _schema(self, study: str) -> str | None:
         """Where a study of that name belongs: a tenant may write any name into its own schema, also another's."""

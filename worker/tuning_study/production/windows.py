@@ -19,7 +19,7 @@ class Window:
 def last_window(batches: Sequence[tuple[datetime, Counts]], *, length: timedelta, samples: int) -> Window | None:
     """The newest window that is complete: it lasts at least so long, and has at least so many samples. The oldest batch
     comes first. None without one."""
-    return next(iter(reversed(list(_windows(batches, length, samples)))), None)
+    return next(iter(reversed(list(windows(batches, length, samples)))), None)
 
 
 def total(counts: Sequence[Counts]) -> Counts:
@@ -27,7 +27,8 @@ def total(counts: Sequence[Counts]) -> Counts:
     return reduce(add, counts)
 
 
-def _windows(batches: Iterable[tuple[datetime, Counts]], length: timedelta, samples: int) -> Iterable[Window]:
+def windows(batches: Iterable[tuple[datetime, Counts]], length: timedelta, samples: int) -> Iterable[Window]:
+    """Those that are complete, the oldest first, as its batches are."""
     begun: datetime | None = None
     held: list[Counts] = []
     for time, counts in batches:
