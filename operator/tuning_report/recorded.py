@@ -8,7 +8,7 @@ from tuning_store.record import Line
 
 SERVES: Final = ("Promoted", "RolledBack")
 """Kinds of lines after which what they name is in production."""
-_BAD = ("RollingBack", "RolledBack", "Held")
+_BAD = ("RollingBack", "RolledBack", "Held", "CanaryHarmed", "CanaryStopped", "CanaryUndecided")
 _REFUSED = ("RetuneSuppressed", "PromotionRefused", "Gated")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -263,7 +264,9 @@ async def test_of_a_rollout_one_annotation_is_written_too(
         "metadata": {"name": NAME, "labels": labels},
         "spec": {"replicas": 3, "template": template, "strategy": {"canary": {"steps": [{"setWeight": 20}]}}},
     }
-    kube.wait_for(lambda: kube.apply(rollout), lambda made: made["metadata"]["name"] == NAME)
+    path = f"/apis/argoproj.io/v1alpha1/namespaces/{namespace}/rollouts/{NAME}?fieldManager=argo&force=true"
+    apply = partial(control_plane.request, "PATCH", path, rollout, content_type="application/apply-patch+yaml")
+    kube.wait_for(apply, lambda _: True)  # a kind takes a moment to be served
     await cluster.apply_to_target(rolling("Rollout", namespace, NAME, FIRST))
     after = await cluster.read_rollout(namespace, NAME)
     assert after["spec"]["template"]["metadata"] == {

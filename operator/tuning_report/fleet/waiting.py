@@ -41,8 +41,8 @@ ByItself = Literal[
 ]
 """What goes on without anybody. RoundRunning: a round for what is wrong with the model. Cooldown, DailyLimit,
 RoundsLimit: as in `status.retune`. Settling: after a round that may have helped, until the model is seen to be well.
-Gated: a gate keeps parameters out. Staging: their check runs. Moving: a target is being rolled. Queued: a round has yet
-to begin. Frozen: the annotation `tuning.dev/frozen-until`."""
+Gated: a gate keeps parameters out. Staging: their check runs. Moving: a canary serves, or a target is being rolled.
+Queued: a round has yet to begin. Frozen: the annotation `tuning.dev/frozen-until`."""
 
 FOR_SOMEBODY: tuple[str, ...] = get_args(ForSomebody)
 BY_ITSELF: tuple[str, ...] = get_args(ByItself)
@@ -178,12 +178,13 @@ def _promotion(study: WatchedStudy, now: datetime) -> Iterator[Waiting]:
     message, since = promotion.message, promotion.since
     match promotion.state:
         case "Held":
-            yield Waiting("Held", message, command(study, "history"), since)
+            undecided = promotion.canary is not None and promotion.canary.decision is not None
+            yield Waiting("Held", message, command(study, "promote" if undecided else "history"), since)
         case "RolledBack":
             yield Waiting("RolledBack", message, command(study, "history"), since)
         case "Staging":
             yield Waiting("Staging", message, since=since)
-        case "Promoting" | "RollingBack":
+        case "Canary" | "Promoting" | "RollingBack":
             yield Waiting("Moving", f"{promotion.state}: {message}", since=since)
         case "Gated":
             shut = [gate for gate in promotion.gates if gate.verdict != "Passed"]

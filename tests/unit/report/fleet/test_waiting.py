@@ -142,6 +142,7 @@ class TestAPromotion:
             ("Held", "Held"),
             ("RolledBack", "RolledBack"),
             ("Staging", "Staging"),
+            ("Canary", "Moving"),
             ("Promoting", "Moving"),
             ("RollingBack", "Moving"),
         ],
