@@ -190,7 +190,8 @@ def finish_round(draft: Draft, succeeded: bool, reason: str, message: str) -> No
     draft.condition("Complete", "True" if succeeded else "False", reason, message)
     draft.condition("Failed", "False" if succeeded else "True", reason, message)
     *earlier, entry = draft.status.rounds
-    ended = entry.model_copy(update={"completion_time": now, **_outcome(draft, entry, succeeded)})
+    told = {"completion_time": now, "data": draft.observed.provenance.data, **_outcome(draft, entry, succeeded)}
+    ended = entry.model_copy(update=told)
     draft.set(state="Complete" if succeeded else "Failed", completion_time=now, rounds=[*earlier, ended])
     tell_best(draft)
     spec = draft.observed.study.spec

@@ -68,6 +68,11 @@ class Life:
             update={"round": number, "state": "Complete", "rounds": rounds, "best": entry.best}
         )
 
+    def fingerprint(self, data: str | None) -> None:
+        """Of the data set of the newest round."""
+        *earlier, last = self.status.rounds
+        self.status = self.status.model_copy(update={"rounds": [*earlier, last.model_copy(update={"data": data})]})
+
     def asks(self, what: str, **given: Any) -> None:
         self.now += timedelta(seconds=1)
         setattr(self, what, to_annotation(self.now.isoformat(), **({"by": "ada"} | given)))

@@ -191,6 +191,19 @@ def test_equal_parameters_of_a_later_round_are_refused_too() -> None:
     assert len(life.moves) == 3 and "NotRolledBack" in life.promotion.message
 
 
+@pytest.mark.parametrize(("before", "later", "refused"), [("a", "b", False), ("a", "a", True), (None, "b", True)])
+def test_equal_parameters_may_serve_other_data(before: str | None, later: str, refused: bool) -> None:
+    life = promoted()
+    life.fingerprint(before)
+    life.asks("rollback")
+    life.looks()
+    life.verifies(BETTER, x=2.0)
+    life.fingerprint(later)
+    life.looks()
+    assert ("NotRolledBack" in life.promotion.message) == refused
+    assert len(life.moves) == (3 if refused else 4)
+
+
 def test_degradation_soon_after_a_promotion_brings_the_parameters_of_before_back_once() -> None:
     life = promoted(watch="1h")
     life.degraded = life.now

@@ -34,6 +34,7 @@ class RolledBack(Model):
 
     parameters: Short = Field(description="Name of their ConfigMap.")
     reason: Label = Field("", description="Why they were. The record has all of it.")
+    data: Short | None = Field(None, description="Fingerprint of the data set that they were tuned on, if known.")
     undecided: bool = Field(
         False, description="Whether nothing was shown against them: a canary's time was over, and nobody could tell."
     )
@@ -110,8 +111,8 @@ class PromotionStatus(Model):
     rolled_back: list[RolledBack] = Field(
         default_factory=list,
         max_length=ROLLED_BACK_KEPT,
-        description="The last ten that were rolled back, or kept out by a canary. They are not promoted again, unless "
-        "a person says so.",
+        description="The last ten that were rolled back, or kept out by a canary. They are not promoted again for "
+        "the same data, unless a person says so.",
     )
     steps: int = Field(0, description="Number of changes of state so far.")
     last_promote: Short | None = Field(

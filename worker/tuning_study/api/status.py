@@ -225,6 +225,9 @@ class Round(Model):
     parameters: Short | None = Field(
         None, description="Name of the ConfigMap with the verified parameters. Left out before there is one."
     )
+    data: Short | None = Field(
+        None, description="Fingerprint of the data set that it was tuned on. Left out where its workers cannot tell."
+    )
 
     @property
     def began_by(self) -> Trigger:

@@ -12,18 +12,16 @@ from tuning_operator.observe.observation import CanaryTold
 from tuning_operator.plan.actions import DropCanary, StartCanary, StudyEvent, TryCanary
 from tuning_operator.plan.draft import Draft
 from tuning_operator.plan.promotion.moves import begin_promotion
-from tuning_operator.plan.promotion.steps import OPERATOR, now, step, update, who
+from tuning_operator.plan.promotion.steps import OPERATOR, now, step, taken_back, update, who
 from tuning_operator.rollout.canary import canary_name
 from tuning_study.api.canary import Canary
 from tuning_study.api.promotion import Promotion
 from tuning_study.api.promotion_status import (
-    ROLLED_BACK_KEPT,
     CanaryDecision,
     CanaryEvidence,
     CanaryStatus,
     GateStatus,
     PromotionStatus,
-    RolledBack,
 )
 from tuning_study.promotion import requests
 from tuning_study.promotion.canary.analysis import MetricVerdict
@@ -136,7 +134,6 @@ def _keep_out(draft: Draft, kind: str, reason: str, actor: str, *, undecided: bo
     """What serves stays as it is; only the canary's pods go."""
     status = now(draft)
     assert status.candidate is not None and status.canary is not None
-    taken = RolledBack(parameters=status.candidate, reason=reason, undecided=undecided)
     told = f"{status.stable} stays in production, and {status.candidate} is kept out: "
     step(
         draft,
@@ -148,7 +145,7 @@ def _keep_out(draft: Draft, kind: str, reason: str, actor: str, *, undecided: bo
         gates=[],
         approval=None,
         canary=status.canary.model_copy(update={"decision": "RollBack"}),
-        rolled_back=[*status.rolled_back, taken][-ROLLED_BACK_KEPT:],
+        rolled_back=taken_back(draft, status.candidate, reason, undecided=undecided),
     )
 
 

@@ -8,7 +8,7 @@ from tuning_operator.plan.promotion.canary import begin_canary, is_held
 from tuning_operator.plan.promotion.moves import begin_promotion
 from tuning_operator.plan.promotion.steps import OPERATOR, now, refuse, step, update
 from tuning_study.api.promotion import Promotion, Staging
-from tuning_study.api.promotion_status import Approval, GateStatus, PromotionState, PromotionStatus
+from tuning_study.api.promotion_status import Approval, GateStatus, PromotionState, PromotionStatus, RolledBack
 from tuning_study.api.status import Round
 from tuning_study.promotion import gates, requests
 from tuning_study.promotion.parameters import digest_of
@@ -105,7 +105,7 @@ def _judged(draft: Draft, promotion: Promotion, entry: Round, name: str) -> list
         promotion.gates,
         gates.Circumstances(
             stable=status.stable,
-            rolled_back=[taken.parameters for taken in status.rolled_back if not taken.undecided],
+            rolled_back=[taken.parameters for taken in status.rolled_back if _is_blamed(taken, entry)],
             drifted=_drifted(draft),
             frozen=draft.observed.frozen,
             automatic=promotion.mode == "Automatic",
@@ -141,6 +141,11 @@ def _why_not_compared(status: PromotionStatus, entry: Round) -> str:
     if not _was_beside(status, entry):
         return "what is in production has changed since the round began"
     return "the verification has no two runs of both"
+
+
+def _is_blamed(taken: RolledBack, entry: Round) -> bool:
+    """Whether what was shown then is about the same data, as far as anybody knows."""
+    return not taken.undecided and (None in (taken.data, entry.data) or taken.data == entry.data)
 
 
 def _judged_before(status: PromotionStatus, name: str) -> GateStatus | None:

@@ -6,9 +6,9 @@ from datetime import timedelta
 from tuning_operator import reasons
 from tuning_operator.plan.actions import MoveProduction, TryTarget
 from tuning_operator.plan.draft import Draft
-from tuning_operator.plan.promotion.steps import OPERATOR, now, refuse, step, update, who
+from tuning_operator.plan.promotion.steps import OPERATOR, now, refuse, step, taken_back, update, who
 from tuning_study.api.promotion import Promotion
-from tuning_study.api.promotion_status import ROLLED_BACK_KEPT, GateStatus, RolledBack
+from tuning_study.api.promotion_status import GateStatus
 from tuning_study.promotion import requests
 
 
@@ -108,7 +108,7 @@ def _begin_return(draft: Draft, reason: str, actor: str) -> None:
     rolling = status.state == "Promoting"
     failing, back = (status.candidate, status.stable) if rolling else (status.stable, status.previous)
     assert failing is not None
-    taken = [*status.rolled_back, RolledBack(parameters=failing, reason=reason)][-ROLLED_BACK_KEPT:]
+    taken = taken_back(draft, failing, reason)
     if back is None:
         message = f"{failing}: {reason}; there is nothing to go back to, so that whatever serves still goes on serving"
         step(draft, "RolledBack", message, actor, candidate=None, gates=[], rolled_back=taken, approval=None)

@@ -6,7 +6,7 @@ from tuning_operator import reasons
 from tuning_operator.plan.actions import Record, StudyEvent
 from tuning_operator.plan.draft import Draft
 from tuning_store.record import Line
-from tuning_study.api.promotion_status import PromotionState, PromotionStatus
+from tuning_study.api.promotion_status import ROLLED_BACK_KEPT, PromotionState, PromotionStatus, RolledBack
 
 OPERATOR = "the operator"
 """Who acts where no person does."""
@@ -45,6 +45,13 @@ def step(
     if after.canary is not None and after.canary.deployment is not None:
         evidence["canary"] = after.canary.manifest()
     _record(draft, told, message, actor, evidence)
+
+
+def taken_back(draft: Draft, parameters: str, reason: str, *, undecided: bool = False) -> list[RolledBack]:
+    """`rolled_back` with these."""
+    data = next((entry.data for entry in draft.status.rounds if entry.parameters == parameters), None)
+    taken = RolledBack(parameters=parameters, reason=reason, data=data, undecided=undecided)
+    return [*now(draft).rolled_back, taken][-ROLLED_BACK_KEPT:]
 
 
 def refuse(draft: Draft, actor: str, why: str) -> None:

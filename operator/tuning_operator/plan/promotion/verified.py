@@ -29,6 +29,7 @@ def keep_verified(draft: Draft, spec: TuningStudySpec) -> None:
         "versions": resolved.versions,
         "image": spec.workers.image,
         "optunaStudy": entry.study,
+        "data": entry.data,
     }
     kept = VerifiedParameters(study.name, entry.round, dict(found), about)
     draft.actions.append(KeepParameters(kept, draft.observed.now))
