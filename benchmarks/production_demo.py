@@ -37,7 +37,9 @@ _WIDTH = 118
 _BANDS = ("#0072b2", "#e69f00", "#009e73")
 _MARKS = {
     "RoundStarted": ("a round begins", "triangle-up", "#555555", 0.55),
+    "RoundEnded": ("it ends", "triangle-down", "#555555", 0.55),
     "ModelDegraded": ("degraded", "diamond", "#cc79a7", 0.94),
+    "CanaryPassed": ("canary passed", "circle", "#d55e00", 0.6),
     "CanaryHarmed": ("canary rolled back", "x", "#d55e00", 0.6),
     "Promoted": ("promoted", "circle", "#009e73", 0.94),
     "EpisodeOver": ("well again", "diamond-open", "#009e73", 0.94),
@@ -118,7 +120,7 @@ def picture(world: World) -> Any:
             hovertemplate="%{text}<extra></extra>",
         )
     figure.update_yaxes(title_text=f"accuracy, by {_POINT} minutes")
-    figure.update_xaxes(title_text="simulated time; the reason is behind each mark", title_standoff=5)
+    figure.update_xaxes(title_text="simulated time; point at a mark for the reason", title_standoff=5)
     legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
     return figure.update_layout(template="plotly_white", height=560, margin={"t": 40, "b": 40}, legend=legend)
 
@@ -137,7 +139,8 @@ def _draw_accuracy(figure: Any, world: World) -> None:
 
 
 def _hover(line: Line) -> str:
-    return "<br>".join([f"<b>{line.kind}</b>, {line.at:%a %H:%M}, {line.actor}", *textwrap.wrap(in_words(line), 80)])
+    words = textwrap.wrap(in_words(line), 80, break_on_hyphens=False)
+    return "<br>".join([f"<b>{line.kind}</b>, {line.at:%a %H:%M}, {line.actor}", *words])
 
 
 if __name__ == "__main__":
