@@ -33,6 +33,10 @@ demo: $(VENV)/.local ## Tune a digits classifier on this machine: three workers,
 demo-retune: $(VENV)/.local ## Fifty years of a model: never retuned, each year, when degraded (PEERS=DIR: weather, too)
 	PYTHONPATH=$(PEERS) OMP_NUM_THREADS=1 $(BIN)/python benchmarks/retune_demo.py
 
+.PHONY: demo-production
+demo-production: $(VENV)/.local ## A day of a model in production: promoted, degraded, a canary rolled back; a picture of it
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/production_demo.py
+
 .PHONY: test
 test: $(VENV)/.dev ## Unit, contract and integration tests (real PostgreSQL, real Kubernetes API server)
 	$(PYTEST) tests/unit tests/contract tests/integration -n $(JOBS) --dist loadfile

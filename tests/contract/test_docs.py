@@ -37,6 +37,7 @@ CLUSTER = ("kubectl ", "helm ")
 RUN_ELSEWHERE = {
     "pip install": "a package registry; `make test` installs the same from the lock",
     "tuning canary replay": "tests/contract/test_canary_replay.py",
+    "make demo-production": "tests/contract/test_production_demo.py",
     "helm install": "tests/e2e/test_chart.py installs the chart so",
     "helm upgrade tuning": "tests/e2e/test_dashboard.py",
     "helm test": "a cluster with the chart's test images",
