@@ -7,13 +7,23 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from tuning_client.exceptions import WrongUse
 from tuning_prometheus.answer import Missing
 from tuning_prometheus.canary import Ask, Matchers, look
 from tuning_prometheus.client import Prometheus, Server
 from tuning_study.api.canary import Canary
 from tuning_study.api.duration import format_duration
-from tuning_study.promotion.canary.analysis import CanaryVerdict, begin, is_over, judge, look_interval, observe
+from tuning_study.promotion.canary.analysis import (
+    CanaryVerdict,
+    MetricVerdict,
+    begin,
+    is_over,
+    judge,
+    look_interval,
+    observe,
+)
 
 _MOST_LOOKS = 2000
 
@@ -71,9 +81,9 @@ def rows(found: Sequence[Moment]) -> list[dict[str, Any]]:
             "time": f"{moment.time.astimezone():%H:%M:%S}",
             "metric": entry.metric,
             "says": entry.outcome,
-            "requests": f"{entry.samples:,}",
-            "on stable": f"{entry.stable_samples:,}",
-            "bad, beside stable": f"{entry.effect:+.2%}" if entry.effect is not None else "",
+            "requests": f"{entry.samples:,}" if entry.e is not None else "",
+            "on stable": f"{entry.stable_samples:,}" if entry.e is not None else "",
+            "bad, beside stable": _effect(entry),
             "evidence of harm": f"{entry.e:.3g} of {entry.threshold:g}" if entry.e is not None else "",
         }
         for moment in found
@@ -81,14 +91,24 @@ def rows(found: Sequence[Moment]) -> list[dict[str, Any]]:
     ]
 
 
-def documents(found: Sequence[Moment]) -> list[Mapping[str, Any]]:
+def _effect(entry: MetricVerdict) -> str:
+    """Of a guard, its value."""
+    if entry.effect is None:
+        return ""
+    return f"{entry.effect:+.2%}" if entry.e is not None else f"{entry.effect:.4g}"
+
+
+def document(canary: Canary, found: Sequence[Moment]) -> Mapping[str, Any]:
     """For programs."""
-    return [
+    decision: Mapping[str, str] = {"Harm": "RollBack", "Better": "Promote", "Unknown": canary.undecided}
+    last = found[-1].verdict
+    looks = [
         {
             "time": moment.time.isoformat(),
             "verdict": moment.verdict.outcome,
             "cause": moment.verdict.cause,
-            "metrics": [vars(entry) for entry in moment.verdict.metrics],
+            "metrics": [{to_camel(key): value for key, value in vars(each).items()} for each in moment.verdict.metrics],
         }
         for moment in found
     ]
+    return {"verdict": last.outcome, "decision": decision[last.outcome], "reason": last.reason, "looks": looks}

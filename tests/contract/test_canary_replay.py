@@ -71,14 +71,16 @@ def test_one_that_did_none_would_have_been_promoted_at_the_end_of_its_time(tmp_p
 def test_too_short_a_time_is_undecided_and_programs_get_every_look(tmp_path: Path, url: str) -> None:
     end = (START + timedelta(seconds=30)).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
     ran = replay(tmp_path, url, "--canary-pods", "api-canary-0000900d-.*", "--to", end, "-o", "json")
-    looks = json.loads(ran.stdout)
-    assert looks[-1]["verdict"] == "Unknown" and looks[-1]["metrics"][0]["samples"] > 100
+    told = json.loads(ran.stdout)
+    assert (told["verdict"], told["decision"]) == ("Unknown", "RollBack")
+    looks = told["looks"]
+    assert looks[-1]["verdict"] == "Unknown" and looks[-1]["metrics"][0]["stableSamples"] > 100
     assert datetime.fromisoformat(looks[-1]["time"]) == START + timedelta(seconds=30)
 
 
 def test_an_interval_that_is_not_over_is_told(tmp_path: Path, url: str) -> None:
     ran = replay(tmp_path, url, **{"for": "6h"})
-    assert ran.returncode == 2 and "write an interval that is over" in ran.stderr
+    assert ran.returncode == 2 and "which is yet to come" in ran.stderr
 
 
 def test_nobody_at_the_url_is_told(tmp_path: Path) -> None:

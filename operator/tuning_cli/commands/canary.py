@@ -26,12 +26,15 @@ def canary() -> None:
 
 @app.command()
 def replay(
-    start: Annotated[datetime, typer.Option("--from", metavar="TIME", help="When the canary's pods were ready.")],
+    start: Annotated[
+        datetime,
+        typer.Option("--from", metavar="TIME", help="When its pods were ready, in local time."),
+    ],
     prometheus: Annotated[
         str, typer.Option(metavar="URL", envvar="TUNING_PROMETHEUS_URL", help="Whose history is read.")
     ],
     name: Annotated[str | None, typer.Argument(help="The study's name, unless --file names a manifest.")] = None,
-    end: Annotated[datetime | None, typer.Option("--to", metavar="TIME", help="By default `for` later.")] = None,
+    end: Annotated[datetime | None, typer.Option("--to", metavar="TIME", help="Instead of `for` after --from.")] = None,
     stable_pods: Annotated[
         str | None, typer.Option(metavar="REGEX", help="Names of the pods of before; by default the target's.")
     ] = None,
@@ -55,15 +58,20 @@ def replay(
     asked, target = promotion.canary, deployment.name
     began = start.astimezone(UTC)
     ended = end.astimezone(UTC) if end is not None else began + asked.for_
-    if not began < ended <= datetime.now(UTC):
-        raise WrongUse("--from, --to: write an interval that is over; by default it is as long as the canary's `for`")
+    if ended <= began:
+        raise WrongUse(f"--to: {ended.astimezone():%Y-%m-%d %H:%M:%S} is not after --from")
+    if ended > datetime.now(UTC):
+        raise WrongUse(
+            f"--from, --to: the interval ends at {ended.astimezone():%Y-%m-%d %H:%M:%S}, which is yet to come; without"
+            " --to it is as long as the canary's `for`"
+        )
     others = canary_pods or pods_of(f"{target}-canary-[0-9a-f]{{8}}")
     sides = matchers(asked, where, stable_pods or pods_of(target), others)
     found = asyncio.run(canary_replay.run(prometheus, asked, sides, began, ended))
     shown = found[:: len(found) // _SHOWN + 1]
     shown = shown if shown[-1] is found[-1] else [*shown, found[-1]]
     text = "\n".join([table(canary_replay.rows(shown)), "", canary_replay.outcome(asked, found)])
-    print(render(output, canary_replay.documents(found), text))
+    print(render(output, canary_replay.document(asked, found), text))
 
 
 def _manifest(
@@ -74,7 +82,9 @@ def _manifest(
     from tuning_client.cluster import client
     from tuning_study.manifest import read_spec
 
-    if (name is None) == (file is None):
+    if name is not None and file is not None:
+        raise WrongUse("write the name of a study on the cluster or --file FILE, not both")
+    if name is None and file is None:
         raise WrongUse("write the name of a study on the cluster, or --file FILE")
     if file is not None:
         return studyfile.read(file).spec, namespace or "default"

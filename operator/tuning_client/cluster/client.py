@@ -285,8 +285,8 @@ def connect(context: str | None, namespace: str | None) -> Cluster:
             found_namespace = _OWN_NAMESPACE.read_text().strip()
         except (ConfigException, OSError):
             raise ClusterError(
-                f"no cluster to ask: {str(error).rstrip('.')}. Set KUBECONFIG or --context; "
-                "for a study on this machine add --local"
+                f"no cluster to ask: {str(error).rstrip('.')}. Set KUBECONFIG or --context; for a study on this machine"
+                " add --local, where the command has it: production is on clusters alone"
             ) from error
     api = client.ApiClient(configuration)
     return Cluster(

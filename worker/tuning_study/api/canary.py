@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tuning_study.api.duration import Duration, SomeTime
 from tuning_study.api.field_types import LabelName, MetricName, Number, Text, keyed
-from tuning_study.api.rules import Model, Rule
+from tuning_study.api.rules import Model, Rule, one_name_each
 
 VARIANT = "{{variant}}"
 """What a query writes for the label matchers of one side's pods."""
@@ -21,8 +21,8 @@ class CanaryMetric(Model):
     name: MetricName = Field(description="Name, as status and history call it. Example: errors.")
     bad: Text | None = Field(
         None,
-        description="Query of a counter of bad requests; {{variant}} stands for the label matchers of each side's pods."
-        ' Example: sum(requests_total{code=~"5..", {{variant}}}).',
+        description="Query of a counter of bad requests, not of a rate; no series means none. {{variant}} stands for "
+        'the label matchers of each side\'s pods. Example: sum(requests_total{code=~"5..", {{variant}}}).',
     )
     total: Text | None = Field(
         None, description="Query of the counter of all requests. Example: sum(requests_total{ {{variant}} })."
@@ -61,10 +61,11 @@ class CanaryMetric(Model):
         ),
         Rule(
             "(!has(self.bad) || self.bad.contains('{{variant}}')) && "
-            "(!has(self.total) || self.total.contains('{{variant}}'))",
+            "(!has(self.total) || self.total.contains('{{variant}}')) && "
+            "(!has(self.query) || self.query.contains('{{variant}}'))",
             "without {{variant}} a query answers alike for stable and for the canary: write it among the labels, as in "
             "requests_total{ {{variant}} }",
-            lambda m: all(query is None or VARIANT in query for query in (m.bad, m.total)),
+            lambda m: all(query is None or VARIANT in query for query in (m.bad, m.total, m.query)),
         ),
     )
 
@@ -116,6 +117,7 @@ class Canary(Model):
     )
 
     rules = (
+        one_name_each("metrics", lambda canary: canary.metrics),
         Rule(
             "self.metrics.exists(m, has(m.bad))",
             "guards alone compare nothing with stable: add a metric with `bad` and `total`",

@@ -104,7 +104,7 @@ class Promotion(Model):
     rules = (
         Rule(
             "!has(self.canary) || (has(self.target) && has(self.target.deployment))",
-            "a canary stands beside a Deployment: write `target: {deployment: {name: …}}`; a Rollout has its own",
+            "a canary stands beside a Deployment: write `target: {deployment: {name: …}}`",
             lambda p: p.canary is None or (p.target is not None and p.target.deployment is not None),
             field="canary",
         ),

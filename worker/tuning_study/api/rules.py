@@ -87,3 +87,19 @@ class Model(BaseModel):
     def manifest(self) -> dict[str, Any]:
         """The part as it stands in YAML: camelCase, without what was left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def one_name_each(field: str, entries: Callable[[Any], Sequence[Any]]) -> Rule:
+    """Of a list whose entries have a `name`, by which the API server tells them apart itself."""
+
+    def twice(part: Any) -> list[str]:
+        names = [entry.name for entry in entries(part)]
+        return sorted({name for name in names if names.count(name) > 1})
+
+    return Rule(
+        None,
+        "two entries have one name: rename one of them",
+        lambda part: not twice(part),
+        lambda part: ", ".join(twice(part)),
+        field=field,
+    )

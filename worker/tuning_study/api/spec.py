@@ -3,7 +3,6 @@
 The CRD is generated from these models; their names are the contract.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -17,7 +16,7 @@ from tuning_study.api.production import BETTER, Production, ProductionMetric
 from tuning_study.api.promotion import Promotion
 from tuning_study.api.resource import NAME_LENGTH, STUDY_NAME_ADVICE, STUDY_NAME_PATTERN
 from tuning_study.api.retune import Retune
-from tuning_study.api.rules import Model, Rule
+from tuning_study.api.rules import Model, Rule, one_name_each
 from tuning_study.api.selection import Selection
 from tuning_study.api.storage import Storage
 from tuning_study.api.strategy import Phase, Pruner, Sampler, Strategy
@@ -27,7 +26,6 @@ from tuning_study.api.workers import Workers
 
 _VARIABLES = "self.parameters.map(p, p.name.replace('.', '_').replace('-', '_').upperAscii())"
 _OBJECTIVES = "self.metrics.filter(m, has(m.direction))"
-_Named = Metric | Parameter | Phase | ProductionMetric
 _ONE_ROUND = (
     *("metrics", "constraints", "parameters", "objective", "strategy", "verification"),
     *("warmStart", "storage", "seed"),
@@ -101,20 +99,6 @@ def _other_aspiration(spec: "TuningStudySpec") -> list[str]:
     """Objectives that an aspiration leaves out, and what it names beside them."""
     aspiration = spec.selection.aspiration if spec.selection is not None else None
     return sorted({metric.name for metric in spec.objectives} ^ aspiration.keys()) if aspiration is not None else []
-
-
-def _one_name_each(field: str, entries: "Callable[[TuningStudySpec], Sequence[_Named]]") -> Rule:
-    def twice(spec: "TuningStudySpec") -> list[str]:
-        names = [entry.name for entry in entries(spec)]
-        return sorted({name for name in names if names.count(name) > 1})
-
-    return Rule(
-        None,  # the API server tells the keys of a list apart
-        "two entries have one name: rename one of them",
-        lambda spec: not twice(spec),
-        lambda spec: ", ".join(twice(spec)),
-        field=field,
-    )
 
 
 class TuningStudySpec(Model):
@@ -340,10 +324,10 @@ class TuningStudySpec(Model):
             lambda s: s.promotion is None or s.promotion.mode == "None" or s.verification is not None,
             field="promotion",
         ),
-        _one_name_each("metrics", lambda spec: spec.metrics),
-        _one_name_each("parameters", lambda spec: spec.parameters),
-        _one_name_each("production.metrics", lambda spec: spec.production.metrics if spec.production else []),
-        _one_name_each("strategy.phases", lambda spec: spec.strategy.phases or []),
+        one_name_each("metrics", lambda spec: spec.metrics),
+        one_name_each("parameters", lambda spec: spec.parameters),
+        one_name_each("production.metrics", lambda spec: spec.production.metrics if spec.production else []),
+        one_name_each("strategy.phases", lambda spec: spec.strategy.phases or []),
     )
 
     @property

@@ -1,5 +1,6 @@
 """What a canary's manifest asks for that its time can hardly show. Asked by whoever reads a manifest."""
 
+import re
 from collections.abc import Iterator
 
 from tuning_study.api.canary import Canary
@@ -7,11 +8,19 @@ from tuning_study.api.duration import format_duration
 from tuning_study.promotion.canary.requests_needed import requests_needed
 
 _RATES = (0.01, 0.05)  # shares of bad requests, for which requests are told: the manifest does not name them
+_RATE = re.compile(r"\b(rate|irate|increase|delta|idelta)\s*\(")
 _SECOND = 1.0  # requests on the canary that are not worth a sentence
 
 
 def advice_on_canary(canary: Canary) -> Iterator[str]:
     """One sentence for each metric whose margin takes more than a request a second, with its place."""
+    for metric in canary.metrics:
+        for field, query in (("bad", metric.bad), ("total", metric.total)):
+            if query is not None and _RATE.search(query) is not None:
+                yield (
+                    f"promotion.canary.metrics.{metric.name}: `{field}` is a rate, whose growth would be taken for"
+                    " requests: write the counter itself, as in sum(requests_total{ {{variant}} })"
+                )
     seconds = (canary.for_ - canary.warmup).total_seconds()
     for metric in canary.metrics:
         if metric.bad is None:

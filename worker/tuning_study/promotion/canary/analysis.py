@@ -25,6 +25,7 @@ from tuning_study.promotion.canary.split import Split
 
 GUARD_PATIENCE = 3
 """Successive values above `max` that are harm. They are no test: nobody knows how often chance brings them."""
+_UNSEEN = "`bad` has never answered with a series: nothing was bad, or the query is misspelt"
 _MOST_REQUESTS = 1e15  # beyond, a double holds no whole numbers, and no counter counts requests
 _LOOKS = 60  # in `for`
 _SHORTEST, _LONGEST = timedelta(seconds=2), timedelta(minutes=1)
@@ -44,6 +45,8 @@ class MetricState:
     unread: str = ""
     """Why the last look added nothing; empty if it did."""
     resets: int = 0
+    bad_seen: bool = False
+    """Whether `bad` has ever answered with a series: neither a misspelt query does, nor one of what never happens."""
     at_least: float | None = None
     """The highest difference, in margins, that the canary was shown to be above: once shown, it stays so."""
     at_most: float | None = None
@@ -153,7 +156,10 @@ def _observe_metric(
     if sides is None:
         return replace(known, unread="it was not asked")
     taken = step(known.standings if warm else None, sides)
-    known = replace(known, standings=taken.standings, unread=taken.reason, resets=known.resets + taken.reset)
+    seen = known.bad_seen or any(isinstance(side.bad, float | int) for side in (sides.stable, sides.canary))
+    known = replace(
+        known, bad_seen=seen, standings=taken.standings, unread=taken.reason, resets=known.resets + taken.reset
+    )
     if taken.block is None:
         return known
     evidence = known.evidence.after(taken.block)
@@ -280,11 +286,12 @@ def _judge_metric(canary: Canary, metric: CanaryMetric, state: CanaryState) -> M
         )
         if evidence.overdispersion >= 1.05:  # less reads as 1.0
             numbers += f", with a design effect of {evidence.overdispersion:.1f}"
+    unseen = "" if known.bad_seen or not evidence.blocks else _UNSEEN
     return MetricVerdict(
         metric.name,
         outcome,
         cause,
-        f"{metric.name}: " + "; ".join(part for part in (told, numbers) if part),
+        f"{metric.name}: " + "; ".join(part for part in (told, numbers, unseen) if part),
         round(evidence.canary_total),
         round(evidence.stable_total),
         _e(log_e),

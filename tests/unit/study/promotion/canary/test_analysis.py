@@ -259,3 +259,12 @@ def test_the_verdict_is_ready_at_the_last_moment_and_not_before() -> None:
     ]
     assert verdict(canary, at_the_end[:-1]).cause == "TooEarly"
     assert verdict(canary, at_the_end).outcome == "Better"
+
+
+@pytest.mark.parametrize(("bad", "told"), [(None, True), (0.0, False)])
+def test_a_query_of_bad_requests_that_never_answers_is_told(bad: float | None, told: bool) -> None:
+    """It promotes all the same: of what never happens there is no series either."""
+    canary = make_canary(counted(margin=0.05))
+    found = verdict(canary, looks([sides(bad, 100.0 * n, bad, 100.0 * n) for n in range(30)]))
+    assert found.outcome == "Better"
+    assert ("`bad` has never answered with a series" in found.reason) == told

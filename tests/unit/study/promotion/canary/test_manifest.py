@@ -31,6 +31,8 @@ def test_it_is_written_as_it_was_read() -> None:
         ({"metrics": [{"name": "errors", "bad": "bad{ {{variant}} }"}]}, "either two counters or a plain guard"),
         ({"metrics": [counted(), {"name": "latency", "query": "latency"}]}, "either two counters or a plain guard"),
         ({"metrics": [counted(total="total")]}, "write it among the labels, as in requests_total{ {{variant}} }"),
+        ({"metrics": [counted(), guard(query="latency")]}, "without {{variant}} a query answers alike"),
+        ({"metrics": [counted(), counted(margin=0.02)]}, "two entries have one name: rename one of them (errors)"),
         ({"metrics": [guard()]}, "add a metric with `bad` and `total`"),
         ({"metrics": [counted(margin=0)]}, "greater than or equal to 0.0001"),
         ({"metrics": [counted()], "warmup": "10m"}, "write a shorter one than `for`"),

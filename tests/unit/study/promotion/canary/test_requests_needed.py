@@ -34,3 +34,10 @@ def test_a_manifest_is_told_what_its_time_cannot_show() -> None:
 @pytest.mark.parametrize("canary", [make_canary(counted(), **{"for": "6h"}), make_canary(counted(margin=0.05))])
 def test_nothing_is_said_where_a_request_a_second_is_enough(canary: object) -> None:
     assert list(advice_on_canary(canary)) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("function", ["rate", "increase", "irate"])
+def test_a_rate_is_told_apart_from_the_counter_that_it_is_of(function: str) -> None:
+    bad = f"sum({function}(bad{{ {{{{variant}}}} }}[1m]))"
+    [told] = advice_on_canary(make_canary(counted(margin=0.05, bad=bad)))
+    assert "errors: `bad` is a rate" in told and "write the counter itself" in told
