@@ -171,9 +171,11 @@ def _of_trial(history: History, again: History, number: int) -> Iterator[Value]:
         return
     repeated = again.trial(number)
     yield from _pairs(number, "parameter ", parameters_of(stored, history), parameters_of(repeated, again))
-    yield Value(number, "state", stored.state.name.capitalize(), repeated.state.name.capitalize())
+    failed = repeated.state is TrialState.FAIL and stored.state is not TrialState.FAIL
+    why = f": {reason_of(repeated)}" if failed else ""
+    yield Value(number, "state", stored.state.name.capitalize(), repeated.state.name.capitalize() + why)
     timed = _TIMED if history.resolved.spec.objective.sklearn is not None else ()
-    yield from _pairs(number, "", metrics_of(stored, history), metrics_of(repeated, again), timed)
+    yield from _pairs(number, "", metrics_of(stored, history), {} if failed else metrics_of(repeated, again), timed)
     if not set(timed) & {metric.name for metric in history.resolved.spec.objectives}:
         reports = {f"step {step}": value for step, value in sorted(stored.intermediate_values.items())}
         others = {f"step {step}": value for step, value in sorted(repeated.intermediate_values.items())}

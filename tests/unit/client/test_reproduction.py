@@ -187,3 +187,11 @@ class TestTheLikelyReason:
 
     def test_is_said_to_be_unknown_where_nothing_recorded_differs(self) -> None:
         assert "nothing that is recorded differs" in self.reasons(round_of(made(0.3)))
+
+
+def test_a_repetition_that_fails_has_a_reason_and_no_value() -> None:
+    attributes = {FAILURE_ATTRIBUTE: "NameError: no `spam` (obj.py:4)", METRICS_ATTRIBUTE: {"loss": 2.1}}
+    failed = made(0.5, state=TrialState.FAIL, user_attrs=attributes)
+    found = reproduction.compare(round_of(made(0.5)), round_of(failed), [0], whole=False)
+    told = {value.what: value.repeated for value in found.differences}
+    assert told == {"state": "Fail: NameError: no `spam` (obj.py:4)", "loss": None}
