@@ -30,7 +30,7 @@ class CanaryMetric(Model):
     margin: Annotated[float, Field(ge=0.0001, le=0.2, allow_inf_nan=False)] = Field(
         0.01,
         description="How much more of the canary's requests may be bad: it is promoted once that much is ruled out. "
-        "`tuning validate` tells how many requests that takes. Default: 0.01, one request in a hundred.",
+        "`tuning validate` tells how many requests that takes. Default: 0.01. That is one request in a hundred.",
     )
     critical: bool = Field(
         True,

@@ -81,7 +81,9 @@ class CanaryStatus(Model):
     decision: CanaryDecision | None = Field(
         None, description="What came of it, or with `dryRun` would have; none while it goes on."
     )
-    evidence: list[CanaryEvidence] = Field(default_factory=list, max_length=8, description="By metric.")
+    evidence: list[CanaryEvidence] = Field(
+        default_factory=list, max_length=8, description="What each of its metrics says."
+    )
 
 
 class PromotionStatus(Model):
