@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from tuning_client.canary_evidence import evidence_row
 from tuning_client.exceptions import WrongUse
 from tuning_prometheus.answer import Missing
 from tuning_prometheus.canary import Ask, Matchers, look
@@ -17,7 +18,6 @@ from tuning_study.api.canary import Canary
 from tuning_study.api.duration import format_duration
 from tuning_study.promotion.canary.analysis import (
     CanaryVerdict,
-    MetricVerdict,
     begin,
     is_over,
     judge,
@@ -77,25 +77,10 @@ def outcome(canary: Canary, found: Sequence[Moment]) -> str:
 def rows(found: Sequence[Moment]) -> list[dict[str, Any]]:
     """For a table: one line for each metric and look."""
     return [
-        {
-            "time": f"{moment.time.astimezone():%H:%M:%S}",
-            "metric": entry.metric,
-            "says": entry.outcome,
-            "requests": f"{entry.samples:,}" if entry.e is not None else "",
-            "on stable": f"{entry.stable_samples:,}" if entry.e is not None else "",
-            "bad, beside stable": _effect(entry),
-            "evidence of harm": f"{entry.e:.3g} of {entry.threshold:g}" if entry.e is not None else "",
-        }
+        {"time": f"{moment.time.astimezone():%H:%M:%S}", **evidence_row(entry)}
         for moment in found
         for entry in moment.verdict.metrics
     ]
-
-
-def _effect(entry: MetricVerdict) -> str:
-    """Of a guard, its value."""
-    if entry.effect is None:
-        return ""
-    return f"{entry.effect:+.2%}" if entry.e is not None else f"{entry.effect:.4g}"
 
 
 def document(canary: Canary, found: Sequence[Moment]) -> Mapping[str, Any]:

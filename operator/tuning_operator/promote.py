@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from tuning_kube import names
 from tuning_kube.client import Cluster
 from tuning_kube.errors import Conflict, Forbidden, Invalid, NotFound
 from tuning_operator import reasons
@@ -23,16 +21,21 @@ from tuning_operator.plan.actions import (
     TryCanary,
     TryTarget,
 )
-from tuning_operator.plan.promotion.steps import OPERATOR
+from tuning_operator.plan.recording import OPERATOR
 from tuning_operator.rollout import canary, parameters_job
+from tuning_operator.rollout.parameters_job import Role
 from tuning_operator.rollout.target import Kind, forbidden, missing, object_of, rolling
 from tuning_operator.stores import Stores
 from tuning_store import record
 from tuning_store.record import Line
-from tuning_study.api.promotion import Target
+from tuning_study.api.promotion import ParametersJob, Target
 from tuning_study.promotion.parameters import VerifiedParameters, read_document
 
 _VERIFIED = "Verified"
+_REFUSED: Mapping[Role, tuple[str, str]] = {
+    "staging": ("spec.promotion.staging", reasons.STAGING_REFUSED),
+    "promote": ("spec.promotion.target.job", reasons.TARGET_REFUSED),
+}
 
 
 class Promoter:
@@ -55,13 +58,13 @@ class Promoter:
                 await self._cluster.delete_job(study.namespace, check)
             case StartStaging(name, job):
                 check = parameters_job.check_name(study.name, study.uid, name)
-                await self._start_job(study, parameters_job.parameters_job(_of(study), check, "staging", name, job))
+                await self._start_job(study, check, "staging", name, job, try_only=False)
             case TryCanary(target, name, replicas):
                 await self._make_canary(study, target, name, replicas, try_only=True)
             case StartCanary(target, name, replicas):
                 await self._make_canary(study, target, name, replicas, try_only=False)
             case DropCanary(name):
-                await self._cluster.delete_deployment(study.namespace, name)
+                await self._drop_canary(study, name)
             case TryTarget(target, name):
                 await self._change(study, name, target, try_only=True)
             case MoveProduction(name, target):
@@ -79,21 +82,20 @@ class Promoter:
         if target.job is not None:
             since = study.status.promotion.since if study.status.promotion is not None else None
             hook = parameters_job.hook_name(study.name, study.uid, name, since)
-            job = parameters_job.parameters_job(_of(study), hook, "promote", name, target.job)
-            await self._start_job(study, job, try_only=try_only)
+            await self._start_job(study, hook, "promote", name, target.job, try_only=try_only)
         elif (rolled := object_of(target)) is not None:
             await self._roll(*rolled, study.namespace, name, try_only=try_only)
 
-    async def _start_job(self, study: Study, job: Mapping[str, Any], *, try_only: bool = False) -> None:
+    async def _start_job(
+        self, study: Study, name: str, role: Role, parameters: str, job: ParametersJob, *, try_only: bool
+    ) -> None:
+        whose = {"namespace": study.namespace, "name": study.name, "uid": study.uid}
+        body = parameters_job.parameters_job(whose, name, role, parameters, job)
         try:
-            await self._cluster.create_job(job, try_only=try_only)
+            await self._cluster.create_job(body, try_only=try_only)
         except (Invalid, Forbidden) as error:
-            role = job["metadata"]["labels"][names.ROLE_LABEL]
-            field, reason = (
-                ("staging", reasons.STAGING_REFUSED) if role == "staging" else ("target.job", reasons.TARGET_REFUSED)
-            )
-            told = f"the API server does not take the Job of spec.promotion.{field}: {error}"
-            raise ProductionRefused(reason, told) from error
+            field, reason = _REFUSED[role]
+            raise ProductionRefused(reason, f"the API server does not take the Job of {field}: {error}") from error
 
     async def _make_canary(self, study: Study, deployment: str, name: str, replicas: int, *, try_only: bool) -> None:
         try:
@@ -104,11 +106,16 @@ class Promoter:
             reason, told = missing("Deployment", deployment).problem or ("", str(error))
             raise ProductionRefused(reason, told) from error
         except Forbidden as error:
-            told = f"the operator may not make a Deployment for the canary: set the chart's promotion.canary: {error}"
-            raise ProductionRefused(reasons.TARGET_FORBIDDEN, told) from error
+            raise _no_canaries(error) from error
         except Invalid as error:
             told = f"the API server does not take the Deployment of the canary: {error}"
             raise ProductionRefused(reasons.CANARY_REFUSED, told) from error
+
+    async def _drop_canary(self, study: Study, name: str) -> None:
+        try:
+            await self._cluster.delete_deployment(study.namespace, name)
+        except Forbidden as error:
+            raise _no_canaries(error) from error
 
     async def _roll(self, kind: Kind, name: str, namespace: str, parameters: str, *, try_only: bool) -> None:
         try:
@@ -133,8 +140,9 @@ class Promoter:
         await self._stores.call(record.add, self._stores.admin_engine(), self._stores.owner, told)
 
 
-def _of(study: Study) -> dict[str, str]:
-    return {"namespace": study.namespace, "name": study.name, "uid": study.uid}
+def _no_canaries(error: Forbidden) -> ProductionRefused:
+    told = f"the operator may not make or delete Deployments of canaries: set the chart's promotion.canary: {error}"
+    return ProductionRefused(reasons.TARGET_FORBIDDEN, told)
 
 
 def _key(name: str) -> str:

@@ -1,1 +1,1 @@
-"""What a Prometheus says of models in production: one number for each query, or why there is none."""
+"""Asks Prometheus servers: one number for each query, or why there is none."""

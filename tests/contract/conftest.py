@@ -27,6 +27,14 @@ from . import servers
 _databases = itertools.count()
 
 
+@pytest.fixture
+def sqlite_store(sqlite_url: str) -> Iterator[Store]:
+    schema.create(sqlite_url)
+    opened = open_store(sqlite_url)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The administrator's URL of a PostgreSQL that ends with the session.

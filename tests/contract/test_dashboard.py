@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from optuna.trial import TrialState, create_trial
 
@@ -27,11 +26,12 @@ from tuning_dashboard.listing import Listing, Row
 from tuning_dashboard.stores import OneStore
 from tuning_report.document import unpacked
 from tuning_report.round_history import read
-from tuning_store import schema
 from tuning_store.exceptions import StoreUnavailable
-from tuning_store.store import Store, open_store
+from tuning_store.store import Store
 from tuning_study.attributes import ROUND_ATTRIBUTE
 from tuning_study.round import ResolvedRound
+
+from .server_sent import events
 
 HOST = "127.0.0.1:8787"
 Client = TestClient[Any, Any]
@@ -43,25 +43,6 @@ async def dashboard(store: Store, read_log: ReadLog | None = None) -> AsyncItera
         TestServer(build_app(OneStore(store), guards=[only_for({HOST})], read_log=read_log)), headers={"Host": HOST}
     ) as client:
         yield client
-
-
-@pytest.fixture
-def sqlite_store(sqlite_url: str) -> Iterator[Store]:
-    schema.create(sqlite_url)
-    opened = open_store(sqlite_url)
-    yield opened
-    opened.close()
-
-
-async def events(answer: ClientResponse) -> AsyncIterator[tuple[str, Any]]:
-    """Server-sent events: their names and data."""
-    name = ""
-    async for line in answer.content:
-        key, _, value = line.decode().rstrip("\n").partition(": ")
-        if key == "event":
-            name = value
-        elif key == "data":
-            yield name, json.loads(value)
 
 
 async def next_event(stream: AsyncIterator[tuple[str, Any]], name: str) -> Any:

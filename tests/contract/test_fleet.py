@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import Engine, create_engine
 
@@ -19,25 +18,19 @@ from tuning_dashboard.fleet import Fleet, FleetUnavailable
 from tuning_dashboard.stores import OneStore
 from tuning_kube.errors import Forbidden, Unavailable
 from tuning_kube.names import FROZEN_ANNOTATION
-from tuning_store import features, production, schema
+from tuning_store import features, production
 from tuning_store.exceptions import StoreError
 from tuning_store.features import Place
 from tuning_store.production import Reading
-from tuning_store.store import Store, open_store
+from tuning_store.store import Store
 from tuning_store.tenants import TenantStores
 from tuning_store.urls import driver_url
 from tuning_study.production.features import Counts, Reference
 from tuning_study.production.observation import Observation
 
+from . import server_sent
+
 Client = TestClient[Any, Any]
-
-
-@pytest.fixture
-def sqlite_store(sqlite_url: str) -> Iterator[Store]:
-    schema.create(sqlite_url)
-    opened = open_store(sqlite_url)
-    yield opened
-    opened.close()
 
 
 @asynccontextmanager
@@ -112,7 +105,7 @@ async def test_it_is_told_anew_when_it_changes_and_when_the_cluster_is_away(
     monkeypatch.setattr("tuning_dashboard.fleet._FRESH", 0.0)
     fleet = FakeFleet(healthy(soon()))
     async with serving(sqlite_store, fleet) as client, client.get("/api/fleet/events") as answer:
-        events = _events(answer)
+        events = server_sent.events(answer)
         name, seen = await anext(events)
         assert (name, len(seen["studies"])) == ("fleet", 5)
         fleet.shown = []
@@ -121,16 +114,6 @@ async def test_it_is_told_anew_when_it_changes_and_when_the_cluster_is_away(
         assert await anext(events) == ("away", {"message": "no answer"})
         fleet.unavailable = ""
         assert (await anext(events))[0] == "back"
-
-
-async def _events(answer: ClientResponse) -> AsyncIterator[tuple[str, Any]]:
-    name = ""
-    async for line in answer.content:
-        key, _, value = line.decode().rstrip("\n").partition(": ")
-        if key == "event":
-            name = value
-        elif key == "data":
-            yield name, json.loads(value)
 
 
 async def test_a_cluster_that_does_not_answer_is_told(sqlite_store: Store) -> None:

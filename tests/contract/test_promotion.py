@@ -330,3 +330,39 @@ async def test_where_nothing_else_does_a_job_brings_parameters_to_production_and
     await hooked.settle()
     assert hooked.promotion["state"] == "RolledBack"
     assert "the rollout of" in hooked.promotion["rolledBack"][0]["reason"]
+
+
+CANARY = {"metrics": [{"name": "errors", "bad": "bad{ {{variant}} }", "total": "total{ {{variant}} }"}]}
+
+
+@pytest.fixture
+def beside(postgres_url: str) -> Promoting:
+    made = Promoting(postgres_url, promotion={"mode": "Automatic", "target": TARGET, "canary": CANARY})
+    made.cluster.add_deployment("digits-api")
+    container = {"name": "main", "envFrom": [{"configMapRef": {"name": STABLE}}]}
+    made.cluster.objects["Deployment", "digits-api"]["spec"]["template"]["spec"] = {"containers": [container]}
+    return made
+
+
+async def test_a_canary_whose_pods_may_not_be_taken_away_is_told_as_that_and_goes_once_they_may(
+    beside: Promoting,
+) -> None:
+    await beside.finish_round(0.5)
+    await beside.settle()
+    beside.cluster.set_rollout("digits-api")
+    await beside.settle()
+    assert beside.promotion["state"] == "Stable"
+    await beside.retune(0.9)
+    await beside.settle()
+    assert beside.promotion["state"] == "Canary"
+    name = beside.promotion["canary"]["deployment"]
+    assert ("Deployment", name) in beside.cluster.objects
+
+    beside.cluster.fails["delete_deployment"] = [Forbidden("403", 403)] * 3
+    beside.ask(ROLLBACK_ANNOTATION)
+    await beside.settle(3)
+    assert "WorkersRefused" not in beside.cluster.reasons
+    assert beside.promotion["state"] == "RolledBack" and ("Deployment", name) in beside.cluster.objects
+    await beside.settle()
+    assert ("Deployment", name) not in beside.cluster.objects
+    assert "deployment" not in beside.promotion["canary"] and beside.serving == 0.5

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tuning_client import overview
+from tuning_client.canary_evidence import evidence_row
 from tuning_client.exceptions import ClusterError, WrongUse
 from tuning_client.snapshot import BestView, RateEstimator, Snapshot, time_left
 from tuning_kube.names import RETUNE_ANNOTATION
@@ -150,17 +151,7 @@ def _of_canary(canary: CanaryStatus | None) -> list[str]:
     """While its pods serve."""
     if canary is None or canary.deployment is None:
         return []
-    rows = [
-        {
-            "canary": entry.metric,
-            "says": entry.outcome,
-            "requests": f"{entry.samples:,}",
-            "on stable": f"{entry.stable_samples:,}",
-            "bad, beside stable": f"{entry.effect:+.2%}" if entry.effect is not None else "",
-            "evidence of harm": f"{entry.e:.3g} of {entry.threshold:g}" if entry.e is not None else "",
-        }
-        for entry in canary.evidence
-    ]
+    rows = [evidence_row(entry) for entry in canary.evidence]
     return ["", table(rows)] if rows else ["", "the canary's pods are not ready, or were not looked at yet"]
 
 

@@ -1,4 +1,4 @@
-"""Lines for the record about rounds: how each began and ended, and which requests began none. Called by the plan."""
+"""Lines for the record: how rounds began and ended, which requests began none, and whatever else the plan tells."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,12 +6,13 @@ from typing import Any, Final
 from tuning_operator import reasons
 from tuning_operator.plan.actions import Record, StartRound
 from tuning_operator.plan.draft import Draft
-from tuning_operator.plan.promotion.steps import OPERATOR
 from tuning_store.record import Line
 from tuning_study.api.status import Best, Episode, Round, Suppression, TrialCounts, Trigger
 from tuning_study.requests import RetuneRequest
 from tuning_study.text import truncate
 
+OPERATOR: Final = "the operator"
+"""Who acts where no person does."""
 _ACTORS: Final[Mapping[Trigger, str]] = {
     "Created": "the manifest",
     "SpecChanged": "the manifest",
@@ -40,7 +41,9 @@ def record_start(draft: Draft, start: StartRound, entry: Round, asked: RetuneReq
         "warmFrom": start.warm_from,
         "resolved": start.resolved.manifest(),
     }
-    _add(draft, reasons.ROUND_STARTED, message, _actor(entry.began_by, asked), evidence, f"round/{entry.round}/started")
+    add_line(
+        draft, reasons.ROUND_STARTED, message, _actor(entry.began_by, asked), evidence, f"round/{entry.round}/started"
+    )
 
 
 def record_end(draft: Draft, entry: Round, *, succeeded: bool, reason: str, message: str) -> None:
@@ -60,7 +63,7 @@ def record_end(draft: Draft, entry: Round, *, succeeded: bool, reason: str, mess
         "data": made_by.data,
     }
     key = f"round/{entry.round}/ended/{reason}/{_ended(trials)}"
-    _add(draft, reasons.ROUND_ENDED, f"round {entry.round}: {message}", OPERATOR, evidence, key)
+    add_line(draft, reasons.ROUND_ENDED, f"round {entry.round}: {message}", OPERATOR, evidence, key)
 
 
 def record_refusal(draft: Draft, request: RetuneRequest, refusal: Suppression, message: str) -> None:
@@ -77,10 +80,11 @@ def record_refusal(draft: Draft, request: RetuneRequest, refusal: Suppression, m
     since = episode.since.isoformat() if episode is not None and of_episode else f"{now:%Y-%m-%d}"
     trigger = request.trigger if request.trigger in _ACTORS else "Other"  # an annotation may say anything
     key = f"round/{draft.status.round}/refused/{trigger}/{refusal}/{since}"
-    _add(draft, reasons.RETUNE_SUPPRESSED, message, _actor(request.trigger, request), evidence, key)
+    add_line(draft, reasons.RETUNE_SUPPRESSED, message, _actor(request.trigger, request), evidence, key)
 
 
-def _add(draft: Draft, kind: str, message: str, who: str, evidence: Mapping[str, Any], key: str) -> None:
+def add_line(draft: Draft, kind: str, message: str, who: str, evidence: Mapping[str, Any], key: str) -> None:
+    """One that is added again, with the same key, is the same line."""
     draft.actions.append(Record((Line(kind, message, draft.observed.now, who, evidence, key=key),)))
 
 

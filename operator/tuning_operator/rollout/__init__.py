@@ -1,1 +1,2 @@
-"""The objects by which parameters reach production: the Job that checks them, and the Deployment that is rolled."""
+"""The objects by which parameters reach production: Jobs that check or bring them, the target that is rolled, and the
+canary beside it."""

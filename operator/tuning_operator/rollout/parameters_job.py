@@ -11,6 +11,8 @@ from typing import Any, Literal
 from tuning_kube import names
 from tuning_study.api.promotion import ParametersJob
 
+Role = Literal["staging", "promote"]
+"""Of the check, and of the hook."""
 _NAME_LENGTH = 45  # of a study's, so that the whole stays a label's value
 
 
@@ -33,7 +35,7 @@ def hook_name(study: str, uid: str, parameters: str, since: datetime | None) -> 
     return _name(study, "promote", f"{uid}/{parameters}/{since.timestamp() if since is not None else 0:.0f}")
 
 
-def _name(study: str, role: str, text: str) -> str:
+def _name(study: str, role: Role, text: str) -> str:
     return f"{study[:_NAME_LENGTH]}-{role}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -48,7 +50,7 @@ def view(body: Mapping[str, Any] | None) -> JobView | None:
 
 
 def parameters_job(
-    study: Mapping[str, str], name: str, role: Literal["staging", "promote"], parameters: str, job: ParametersJob
+    study: Mapping[str, str], name: str, role: Role, parameters: str, job: ParametersJob
 ) -> dict[str, Any]:
     """Its containers have the parameters as TUNING_PARAM_<NAME>, as applications in production do.
 

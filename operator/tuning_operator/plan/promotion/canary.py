@@ -12,7 +12,8 @@ from tuning_operator.observe.observation import CanaryTold
 from tuning_operator.plan.actions import DropCanary, StartCanary, StudyEvent, TryCanary
 from tuning_operator.plan.draft import Draft
 from tuning_operator.plan.promotion.moves import begin_promotion
-from tuning_operator.plan.promotion.steps import OPERATOR, now, step, taken_back, update, who
+from tuning_operator.plan.promotion.steps import now, step, taken_back, update, who
+from tuning_operator.plan.recording import OPERATOR
 from tuning_operator.rollout.canary import canary_name
 from tuning_study.api.canary import Canary
 from tuning_study.api.promotion import Promotion
@@ -30,9 +31,8 @@ from tuning_study.promotion.canary.analysis import MetricVerdict
 def begin_canary(draft: Draft, promotion: Promotion, name: str, told: Sequence[GateStatus]) -> None:
     target, asked, status = promotion.target, promotion.canary, now(draft)
     assert target is not None and target.deployment is not None and asked is not None
-    begun = CanaryStatus(parameters=name, deployment=canary_name(target.deployment.name, name))
     draft.actions.append(TryCanary(target.deployment.name, name, asked.replicas))
-    message = f"{name} serves beside {status.stable}"
+    message, begun = f"{name} serves beside {status.stable}", _begun(target.deployment.name, name)
     step(draft, "Canary", message, who(draft), candidate=name, gates=list(told), canary=begun)
 
 
@@ -81,8 +81,7 @@ def follow_canary(draft: Draft, promotion: Promotion) -> None:
         return
     elif beside is None:
         draft.actions.append(StartCanary(target.name, status.candidate, asked.replicas))
-        begun = CanaryStatus(parameters=status.candidate, deployment=canary_name(target.name, status.candidate))
-        update(draft, canary=begun)
+        update(draft, canary=_begun(target.name, status.candidate))
     elif not beside.ending and beside.made_from != target.template:
         message = f"the Deployment {target.name} has changed: the canary is made anew from it"
         draft.events.append(StudyEvent(reasons.CANARY_RESTARTED, message))
@@ -147,6 +146,10 @@ def _keep_out(draft: Draft, kind: str, reason: str, actor: str, *, undecided: bo
         canary=status.canary.model_copy(update={"decision": "RollBack"}),
         rolled_back=taken_back(draft, status.candidate, reason, undecided=undecided),
     )
+
+
+def _begun(target: str, parameters: str) -> CanaryStatus:
+    return CanaryStatus(parameters=parameters, deployment=canary_name(target, parameters))
 
 
 def _status(status: PromotionStatus, told: CanaryTold) -> CanaryStatus:

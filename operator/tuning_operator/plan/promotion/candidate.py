@@ -6,7 +6,8 @@ from tuning_operator.plan.actions import StartStaging
 from tuning_operator.plan.draft import Draft
 from tuning_operator.plan.promotion.canary import begin_canary, is_held
 from tuning_operator.plan.promotion.moves import begin_promotion
-from tuning_operator.plan.promotion.steps import OPERATOR, now, refuse, step, update
+from tuning_operator.plan.promotion.steps import now, refuse, step, update
+from tuning_operator.plan.recording import OPERATOR
 from tuning_study.api.promotion import Promotion, Staging
 from tuning_study.api.promotion_status import Approval, GateStatus, PromotionState, PromotionStatus, RolledBack
 from tuning_study.api.status import Round

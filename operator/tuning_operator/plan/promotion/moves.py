@@ -6,7 +6,8 @@ from datetime import timedelta
 from tuning_operator import reasons
 from tuning_operator.plan.actions import MoveProduction, TryTarget
 from tuning_operator.plan.draft import Draft
-from tuning_operator.plan.promotion.steps import OPERATOR, now, refuse, step, taken_back, update, who
+from tuning_operator.plan.promotion.steps import now, refuse, step, taken_back, update, who
+from tuning_operator.plan.recording import OPERATOR
 from tuning_study.api.promotion import Promotion
 from tuning_study.api.promotion_status import GateStatus
 from tuning_study.promotion import requests

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 
 from tuning_operator import reasons
-from tuning_operator.plan.actions import Record, StudyEvent
+from tuning_operator.plan.actions import StudyEvent
 from tuning_operator.plan.draft import Draft
-from tuning_store.record import Line
+from tuning_operator.plan.recording import OPERATOR, add_line
 from tuning_study.api.promotion_status import ROLLED_BACK_KEPT, PromotionState, PromotionStatus, RolledBack
 
-OPERATOR = "the operator"
-"""Who acts where no person does."""
 _BAD: tuple[PromotionState, ...] = ("RollingBack", "RolledBack", "Held")
 
 
@@ -63,5 +61,4 @@ def refuse(draft: Draft, actor: str, why: str) -> None:
 
 
 def _record(draft: Draft, kind: str, message: str, actor: str, evidence: Mapping[str, object]) -> None:
-    key = f"promotion/{now(draft).steps}"
-    draft.actions.append(Record((Line(kind, message, draft.observed.now, actor, evidence, key=key),)))
+    add_line(draft, kind, message, actor, evidence, f"promotion/{now(draft).steps}")
