@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -130,7 +131,8 @@ def prometheus(
     url = f"http://127.0.0.1:{port}"
 
     def scraped() -> None:
-        answer = urllib.request.urlopen(f"{url}/api/v1/query?query=sum(up)%20or%20vector(0)", timeout=1).read()
+        query = urllib.parse.quote('sum(up{job="test"}) or vector(0)')  # those discovered come and go meanwhile
+        answer = urllib.request.urlopen(f"{url}/api/v1/query?query={query}", timeout=1).read()
         assert int(json.loads(answer)["data"]["result"][0]["value"][1]) == len(targets)
 
     with running(command, folder / "log", scraped):
