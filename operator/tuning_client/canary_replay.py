@@ -62,6 +62,17 @@ async def replay(ask: Ask, canary: Canary, sides: Matchers, start: datetime, end
         time = min(time + every, end)
 
 
+def with_history(canary: Canary) -> Canary:
+    """Without the metrics that a Prometheus has no history of. Raises WrongUse where nothing is left to compare."""
+    kept = [metric for metric in canary.metrics if metric.push is None]
+    if not any(metric.compares for metric in kept):
+        raise WrongUse(
+            "promotion.canary.metrics: no Prometheus has counts that are pushed; only metrics with `bad` and `total`"
+            " are looked at afterwards"
+        )
+    return canary.model_copy(update={"metrics": kept})
+
+
 def outcome(canary: Canary, found: Sequence[Moment]) -> str:
     """In words, what would have become of it."""
     start, last = found[0].time, found[-1]

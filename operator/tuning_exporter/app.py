@@ -1,5 +1,5 @@
-"""The exporter's HTTP: /metrics for Prometheus, /alerts for Alertmanager, /observations and /predictions for programs,
-and probes."""
+"""The exporter's HTTP: /metrics for Prometheus, /alerts for Alertmanager, /observations, /predictions and /counts for
+programs, and probes."""
 
 import asyncio
 import gc
@@ -18,6 +18,8 @@ from tuning_exporter.authentication import Authentication, Caller
 from tuning_exporter.families.study import Snapshot, families, series_dropped
 from tuning_exporter.inbox.alerts import Webhook, sightings, sort_out
 from tuning_exporter.inbox.bodies import AboutStudy, NotReadable
+from tuning_exporter.inbox.counts import read_counts
+from tuning_exporter.inbox.counts import sort_out as sort_out_counts
 from tuning_exporter.inbox.observations import Push, pushed, read_pushes
 from tuning_exporter.inbox.predictions import Batch, Sorted, read_batches
 from tuning_exporter.inbox.predictions import sort_out as sort_out_predictions
@@ -26,6 +28,7 @@ from tuning_exporter.studies import StudyIndex
 from tuning_exporter.text import text_of
 from tuning_kube.client import Cluster
 from tuning_kube.errors import ClusterError, NotFound
+from tuning_store.canary_counts import TooManySenders, keep_counts
 from tuning_store.exceptions import StoreError
 from tuning_store.features import read_references
 from tuning_store.predictions import TooManyPredictions, keep_predictions
@@ -52,6 +55,7 @@ def build_app(
     app.router.add_post("/alerts", authentication.guarded(api.alerts))
     app.router.add_post("/observations", authentication.guarded(api.observations))
     app.router.add_post("/predictions", authentication.guarded(api.predictions))
+    app.router.add_post("/counts", authentication.guarded(api.counts))
     return app
 
 
@@ -166,6 +170,34 @@ class _Api:
             found.append(sort_out_predictions(batch, study, await self._snapshots.owner(), now))
             problems += [f"{batch.place}: {problem}" for problem in found[-1].problems]
         return found, problems
+
+    async def counts(self, request: web.Request, caller: Caller) -> web.Response:
+        """Everything that a body tells is stored, or nothing of it; but for counts of what no canary compares now."""
+        try:
+            documents = read_counts(await request.read())
+        except NotReadable as error:
+            return _refusal(400, "no counts", error.problems)
+        if others := caller.others_among({document.namespace for document in documents}):
+            return _not_theirs(others)
+        try:
+            studies, problems = await self._studies_of(documents)
+            owner, now = await self._snapshots.owner(), datetime.now(UTC)
+            found = [(document, sort_out_counts(document, study, owner, now)) for document, study in studies]
+            problems += [f"{document.place}: {problem}" for document, each in found for problem in each.problems]
+            if problems:
+                metrics.received_counts("Refused", len(problems))
+                return _refusal(422, "not stored", problems)
+            told = [each.told for _, each in found if each.told is not None]
+            if told:
+                await asyncio.to_thread(keep_counts, self._store, told)
+        except TooManySenders as error:
+            return _refusal(429, f"not stored: {error}", [])
+        except (ClusterError, StoreError) as error:
+            return _refusal(503, f"not stored: {error}", [])
+        outcomes = {"stored": len(told), "notCompared": len(found) - len(told)}
+        metrics.received_counts("Stored", outcomes["stored"])
+        metrics.received_counts("NotCompared", outcomes["notCompared"])
+        return web.json_response(outcomes)
 
     async def _studies_of(self, documents: Sequence[D]) -> tuple[list[tuple[D, Mapping[str, Any]]], list[str]]:
         """Each document with the resource that it is about; a sentence for each without one. Raises ClusterError."""

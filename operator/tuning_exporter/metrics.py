@@ -19,6 +19,12 @@ _observations = Counter(
 _predictions = Counter(
     "tuning_predictions", "Predictions and labels received, by what became of them.", ["outcome"], registry=REGISTRY
 )
+_counts = Counter(
+    "tuning_canary_counts",
+    "Counts of a canary's requests received, by what became of them.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 _operations = Histogram(
     "tuning_store_operation_duration_seconds", "The exporter's statements in the store.", registry=REGISTRY
 )
@@ -41,6 +47,10 @@ def received_observations(outcome: str, number: int) -> None:
 
 def received_predictions(outcome: str, number: int) -> None:
     _predictions.labels(outcome).inc(number)
+
+
+def received_counts(outcome: str, number: int) -> None:
+    _counts.labels(outcome).inc(number)
 
 
 def dropped_series(number: int) -> None:

@@ -38,9 +38,9 @@ def pods_of(deployment: str) -> str:
 
 
 async def look(ask: Ask, canary: Canary, matchers: Matchers, at: datetime, ready: Pods | None = None) -> Look:
-    """What all queries say of the moment `at`, asked side by side."""
+    """What all queries say of the moment `at`, asked side by side. What is pushed is not in it."""
     counted = [metric for metric in canary.metrics if metric.bad is not None]
-    guards = [metric for metric in canary.metrics if metric.query is not None]
+    guards = [metric for metric in canary.metrics if not metric.compares]
 
     async def answer(query: str | None, side: str) -> Answer:
         assert query is not None  # a metric has both counters, or a query

@@ -68,6 +68,16 @@ def test_one_that_did_none_would_have_been_promoted_at_the_end_of_its_time(tmp_p
     assert ran.stdout.splitlines()[-1].startswith("promoted after 10m: errors: the canary is not worse by the margin")
 
 
+def test_counts_that_were_pushed_have_no_history(tmp_path: Path, url: str) -> None:
+    pods, pushed = ("--canary-pods", "api-canary-0000900d-.*"), {"name": "complaints", "push": {}}
+    ran = replay(tmp_path, url, *pods, metrics=[ERRORS, pushed])
+    *_, left_out, verdict = ran.stdout.splitlines()
+    assert left_out == "left out, as no Prometheus has counts that were pushed: complaints"
+    assert verdict.startswith("promoted after 10m: errors")
+    refused = replay(tmp_path, url, *pods, metrics=[pushed])
+    assert refused.returncode == 2 and "no Prometheus has counts that are pushed" in refused.stderr
+
+
 def test_too_short_a_time_is_undecided_and_programs_get_every_look(tmp_path: Path, url: str) -> None:
     end = (START + timedelta(seconds=30)).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
     ran = replay(tmp_path, url, "--canary-pods", "api-canary-0000900d-.*", "--to", end, "-o", "json")

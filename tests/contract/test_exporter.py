@@ -39,6 +39,7 @@ class Api:
     def __init__(self, *names: str) -> None:
         self.names = list(names)
         self.watches: Mapping[str, Any] = WATCHES
+        self.status: Mapping[str, Any] = {}
         self.away = False
         self.listings = 0
 
@@ -54,7 +55,7 @@ class Api:
     async def read_study(self, namespace: str, name: str) -> Mapping[str, Any]:
         if name not in self.names:
             raise NotFound(f"no {name}", 404)
-        return {"metadata": {"uid": f"uid of {name}"}, "spec": self.watches}
+        return {"metadata": {"uid": f"uid of {name}"}, "spec": self.watches, "status": self.status}
 
 
 class Exporter:
@@ -305,3 +306,36 @@ async def test_what_names_another_namespace_too_changes_nothing_at_all(exporter:
     code, told = await exporter.post("/alerts", {"version": "4", "alerts": [alert(), theirs]}, "teams")
     assert (code, told["problems"]) == (403, ["another: the token speaks for another namespace"])
     assert exporter.fires() == []
+
+
+@pytest.mark.usefixtures("tables")
+class TestCounts:
+    @pytest.fixture(autouse=True)
+    def a_canary(self, api: Api) -> None:
+        api.watches = {"promotion": {"canary": {"metrics": [{"name": "errors", "push": {}}]}}}
+        canary = {"parameters": "digits-params-r2-2222bbbb", "deployment": "api-canary-2222bbbb"}
+        api.status = {"promotion": {"stable": "digits-params-r1-1111aaaa", "canary": canary}}
+
+    def body(self, parameters: str = "digits-params-r2-2222bbbb", **more: Any) -> dict[str, Any]:
+        counts = {"errors": {"bad": 3, "total": 200}}
+        return {"namespace": "team", "study": "digits", "parameters": parameters, "counts": counts} | more
+
+    async def test_of_both_sides_are_stored_and_others_are_not_compared(self, exporter: Exporter) -> None:
+        sides = [self.body(), self.body("digits-params-r1-1111aaaa"), self.body("digits-params-r1-3333cccc")]
+        assert await exporter.post("/counts", sides, token="teams") == (200, {"stored": 2, "notCompared": 1})
+
+    async def test_are_refused_as_a_whole_with_what_to_write(self, exporter: Exporter) -> None:
+        code, told = await exporter.post("/counts", [self.body(), self.body(counts={"speed": {"bad": 0, "total": 1}})])
+        assert (code, told["error"]) == (422, "not stored")
+        assert told["problems"] == [
+            "team/digits: counts.speed: promotion.canary.metrics of the study has no such metric with `push: {}`; it"
+            " has errors"
+        ]
+
+    async def test_that_are_none_are_told(self, exporter: Exporter) -> None:
+        code, told = await exporter.post("/counts", self.body(counts={"errors": {"bad": 2, "total": 1}}))
+        assert (code, told["error"]) == (400, "no counts")
+        assert told["problems"] == ["0.counts.errors: `bad` counts some of what `total` counts: it is at most `total`"]
+
+    async def test_of_another_namespace_need_its_token(self, exporter: Exporter) -> None:
+        assert (await exporter.post("/counts", self.body(), token="anothers"))[0] == 403

@@ -47,11 +47,11 @@ class World:
     def restart(self) -> None:
         """Another operator takes over: nothing of what the last one remembers is left."""
         settings = Settings(self.url, "worker:1")
-        stores = Stores(self.url, "cluster")
-        self.evidence = EvidenceCache(stores)
-        provisioner = Provisioner(settings, self.cluster, stores)
+        self.stores = Stores(self.url, "cluster")
+        self.evidence = EvidenceCache(self.stores)
+        provisioner = Provisioner(settings, self.cluster, self.stores)
         self.canaries = Canaries()
-        self.reconciler = Reconciler(settings, self.cluster, stores, provisioner, self.evidence, self.canaries)
+        self.reconciler = Reconciler(settings, self.cluster, self.stores, provisioner, self.evidence, self.canaries)
         self.memory = Memory()
 
     def see(self) -> None:

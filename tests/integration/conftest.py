@@ -15,6 +15,7 @@ from integration.operator_fixtures import (  # noqa: F401 - fixtures
     module_exporter,
     operator,
     postgres,
+    promotion_rights,
     session_operator,
     session_postgres,
     studies,

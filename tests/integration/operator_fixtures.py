@@ -101,6 +101,25 @@ def studies(operator: Operator, kube: Kube) -> Iterator[Studies]:
 
 
 @pytest.fixture
+def promotion_rights(system: Kube) -> Iterator[None]:
+    """As the chart's `promotion.targets` and `promotion.canary` give them."""
+    rule = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch", "create", "delete"]}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "promotion"}}
+    system.apply({**role, "rules": [rule]})
+    system.apply(
+        {
+            **role,
+            "kind": "ClusterRoleBinding",
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "promotion"},
+            "subjects": [{"kind": "ServiceAccount", "name": "tuning-operator", "namespace": SYSTEM}],
+        }
+    )
+    yield
+    system.delete("ClusterRoleBinding", "promotion")
+    system.delete("ClusterRole", "promotion")
+
+
+@pytest.fixture
 def gate(tmp_path: Path) -> Iterator[Gate]:
     made = Gate(tmp_path)
     yield made

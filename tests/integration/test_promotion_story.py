@@ -5,17 +5,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
-
-import pytest
 
 from contract.servers import prometheus
 from integration.harness import ControlPlane, Kube
 from integration.monitoring import Alertmanager, Model
 from integration.operator_fixtures import TOKEN, Studies
-from integration.services import SYSTEM, Operator, Service
+from integration.services import Operator, Service
 from integration.serving import Load, deployment
 from integration.studies import Study, quick_study, shell
 
@@ -32,25 +29,6 @@ CANARY = {
     "minSamples": 20,
     "for": "12s",
 }
-
-
-@pytest.fixture
-def rights(system: Kube) -> Iterator[None]:
-    """As the chart's `promotion.targets` and `promotion.canary` give them."""
-    rule = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch", "create", "delete"]}
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "promotion"}}
-    system.apply({**role, "rules": [rule]})
-    system.apply(
-        {
-            **role,
-            "kind": "ClusterRoleBinding",
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "promotion"},
-            "subjects": [{"kind": "ServiceAccount", "name": "tuning-operator", "namespace": SYSTEM}],
-        }
-    )
-    yield
-    system.delete("ClusterRoleBinding", "promotion")
-    system.delete("ClusterRole", "promotion")
 
 
 class Killer:
@@ -109,7 +87,7 @@ def test_from_the_first_round_over_a_canary_that_harms_to_a_round_that_is_promot
     exporter: Service,
     control_plane: ControlPlane,
     kube: Kube,
-    rights: None,
+    promotion_rights: None,
     tmp_path: Path,
 ) -> None:
     found, optimum = tmp_path / "found", tmp_path / "optimum"

@@ -103,6 +103,7 @@ _KNOWN = """
     UNION SELECT study, namespace FROM tuning_admin.feature_references WHERE owner = %(owner)s
     UNION SELECT study, namespace FROM tuning_admin.predictions WHERE owner = %(owner)s
     UNION SELECT study, namespace FROM tuning_admin.canaries WHERE owner = %(owner)s
+    UNION SELECT study, namespace FROM tuning_admin.canary_counts WHERE owner = %(owner)s
 """
 _FORGET = (
     "DELETE FROM tuning_admin.alerts WHERE study = ANY (%(gone)s)",
@@ -111,6 +112,7 @@ _FORGET = (
     "DELETE FROM tuning_admin.feature_references WHERE study = ANY (%(gone)s)",
     "DELETE FROM tuning_admin.predictions WHERE study = ANY (%(gone)s)",
     "DELETE FROM tuning_admin.canaries WHERE study = ANY (%(gone)s)",
+    "DELETE FROM tuning_admin.canary_counts WHERE study = ANY (%(gone)s)",
     # Only the last window is judged.
     "DELETE FROM tuning_admin.feature_counts WHERE received_at < now() - interval '31 days'",
 )

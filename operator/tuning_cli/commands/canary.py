@@ -55,7 +55,7 @@ def replay(
     deployment = promotion.target.deployment if promotion is not None and promotion.target is not None else None
     if promotion is None or promotion.canary is None or deployment is None:
         raise WrongUse("the manifest has no canary: add spec.promotion.canary, which docs/canary.md shows")
-    asked, target = promotion.canary, deployment.name
+    asked, target = canary_replay.with_history(promotion.canary), deployment.name
     began = start.astimezone(UTC)
     ended = end.astimezone(UTC) if end is not None else began + asked.for_
     if ended <= began:
@@ -70,7 +70,9 @@ def replay(
     found = asyncio.run(canary_replay.run(prometheus, asked, sides, began, ended))
     shown = found[:: len(found) // _SHOWN + 1]
     shown = shown if shown[-1] is found[-1] else [*shown, found[-1]]
-    text = "\n".join([table(canary_replay.rows(shown)), "", canary_replay.outcome(asked, found)])
+    pushed = ", ".join(metric.name for metric in promotion.canary.metrics if metric.push is not None)
+    left_out = [f"left out, as no Prometheus has counts that were pushed: {pushed}"] if pushed else []
+    text = "\n".join([table(canary_replay.rows(shown)), "", *left_out, canary_replay.outcome(asked, found)])
     print(render(output, canary_replay.document(asked, found), text))
 
 

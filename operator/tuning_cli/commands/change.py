@@ -1,5 +1,6 @@
 """Commands that change a study on a cluster."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, NoReturn
 from uuid import uuid4
@@ -75,24 +76,48 @@ def unfreeze(name: Name, namespace: Namespace = None, context: Context = None) -
 
 def observe(
     name: Name,
-    values: Annotated[list[str], typer.Argument(help="Such as accuracy=0.91.", metavar="METRIC=VALUE...")],
+    values: Annotated[
+        list[str],
+        typer.Argument(
+            help="Such as accuracy=0.91; of a canary's requests bad ones and all, such as errors=3/200.",
+            metavar="METRIC=VALUE...",
+        ),
+    ],
     samples: Annotated[int | None, typer.Option(min=1, help="Behind each value, such as labelled predictions.")] = None,
     time: Annotated[
         datetime | None, typer.Option(metavar="TIME", help="When it was measured, as 2026-12-01T08:00; by default now.")
     ] = None,
+    parameters: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The ConfigMap that a canary's requests were served with.")
+    ] = None,
+    sender: Annotated[str, typer.Option(help="Whose counters they are, if there are several.")] = "",
     exporter: Annotated[
         str, typer.Option(metavar="NAMESPACE/NAME", help="The exporter's Service.")
     ] = "tuning/tuning-exporter",
     namespace: Namespace = None,
     context: Context = None,
 ) -> None:
-    """Tell a study how its model does in production, for metrics with `source: {push: {}}`."""
+    """Tell a study how its model does in production, for metrics with `push: {}`."""
     from tuning_client.cluster import client, observing
 
-    place, measured = observing.exporter_at(exporter), dict(map(_value, values))
-    at = time.astimezone() if time is not None else None
+    place, at = observing.exporter_at(exporter), time.astimezone() if time is not None else None
+    if parameters is not None:
+        counts = dict(map(_count, values))
+        connection = client.connect(context, namespace)
+        compared = observing.send_counts(connection, place, name, counts, parameters=parameters, sender=sender, at=at)
+        told = "" if compared else f", but no canary compares {parameters} now"
+        print(f"{name} is told {', '.join(values)}{told}; `tuning status {name}` shows what it makes of it")
+        return
+    measured = dict(map(_value, values))
     observing.send(client.connect(context, namespace), place, name, measured, samples=samples, at=at)
     print(f"{name} is told {', '.join(values)}; `tuning status {name}` shows what it makes of it")
+
+
+def _count(written: str) -> tuple[str, tuple[int, int]]:
+    counted = re.fullmatch(r"(.+)=([0-9]+)/([0-9]+)", written)
+    if counted is None:
+        raise WrongUse(f"{written!r} counts no requests: write a metric, bad ones and all, such as errors=3/200")
+    return counted[1], (int(counted[2]), int(counted[3]))
 
 
 def _value(written: str) -> tuple[str, float]:
@@ -104,7 +129,8 @@ def _value(written: str) -> tuple[str, float]:
 
 
 def _no_value(written: str) -> NoReturn:
-    raise WrongUse(f"{written!r} is no observation: write a metric and a number, such as accuracy=0.91")
+    told = "; counts of a canary's requests need --parameters" if "/" in written else ""
+    raise WrongUse(f"{written!r} is no observation: write a metric and a number, such as accuracy=0.91{told}")
 
 
 def _change(name: str, namespace: str | None, context: str | None, spec: dict[str, Any], outcome: str) -> None:

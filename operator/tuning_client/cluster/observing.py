@@ -1,4 +1,5 @@
-"""Sends observations of a model in production to a cluster's exporter. Called by `tuning observe`."""
+"""Sends observations of a model in production, and counts of a canary's requests, to a cluster's exporter. Called by
+`tuning observe`."""
 
 import json
 import shutil
@@ -8,6 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from tuning_client.cluster.client import Cluster
 from tuning_client.cluster.port_forward import Service, forwarded
@@ -36,25 +38,47 @@ def send(
     at: datetime | None,
 ) -> None:
     """Raises WrongUse with the exporter's words for what it refuses, ClusterError where it cannot be reached."""
-    if shutil.which("kubectl") is None:
-        raise ClusterError(
-            f"the exporter is inside the cluster, and kubectl, which forwards its port, is not installed. Programs in "
-            f"the cluster post to http://{exporter.name}.{exporter.namespace}:{exporter.port}/observations"
-        )
-    there = replace(cluster, namespace=exporter.namespace)
-    token = there.secret(f"{exporter.name}-token")["token"]
-    scheme = "https" if there.serves_tls(exporter.name) else "http"
     given = {"samples": samples, "time": at.isoformat() if at is not None else None}
     measured = {
         name: {"value": value, **{key: entry for key, entry in given.items() if entry is not None}}
         for name, value in values.items()
     }
-    body = {"namespace": cluster.namespace, "study": study, "metrics": measured}
+    _post(cluster, exporter, "/observations", {"study": study, "metrics": measured})
+
+
+def send_counts(
+    cluster: Cluster,
+    exporter: Service,
+    study: str,
+    counts: Mapping[str, tuple[int, int]],
+    *,
+    parameters: str,
+    sender: str,
+    at: datetime | None,
+) -> bool:
+    """Bad requests and all of them, by metric, which were served with the parameters of that name, since the sender
+    began. Whether a canary compares these parameters now. Raises as `send`."""
+    counted = {name: {"bad": bad, "total": total} for name, (bad, total) in counts.items()}
+    body: dict[str, object] = {"study": study, "parameters": parameters, "sender": sender, "counts": counted}
+    if at is not None:
+        body["time"] = at.isoformat()
+    return bool(_post(cluster, exporter, "/counts", body)["stored"])
+
+
+def _post(cluster: Cluster, exporter: Service, path: str, body: Mapping[str, object]) -> Mapping[str, Any]:
+    if shutil.which("kubectl") is None:
+        raise ClusterError(
+            f"the exporter is inside the cluster, and kubectl, which forwards its port, is not installed. Programs in "
+            f"the cluster post to http://{exporter.name}.{exporter.namespace}:{exporter.port}{path}"
+        )
+    there = replace(cluster, namespace=exporter.namespace)
+    token = there.secret(f"{exporter.name}-token")["token"]
+    scheme = "https" if there.serves_tls(exporter.name) else "http"
     with forwarded(exporter, cluster.context) as port:
-        post(f"{scheme}://127.0.0.1:{port}/observations", token, body)
+        return post(f"{scheme}://127.0.0.1:{port}{path}", token, {"namespace": cluster.namespace, **body})
 
 
-def post(url: str, token: str, body: object) -> None:
+def post(url: str, token: str, body: object) -> Mapping[str, Any]:
     """To the near end of a tunnel through the API server, which has chosen the pod at the other end: its certificate
     cannot name this machine, and is not checked."""
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token.strip()}"}
@@ -62,12 +86,15 @@ def post(url: str, token: str, body: object) -> None:
     try:
         with urllib.request.urlopen(
             request, timeout=_TIMEOUT, context=_unverified() if url.startswith("https:") else None
-        ):
-            return
+        ) as answer:
+            told: Mapping[str, Any] = json.load(answer)
+            return told
     except urllib.error.HTTPError as error:
         with error:
-            told = _words_of(error.read())
-        raise (WrongUse if error.code in (400, 422) else ClusterError)(told) from error
+            words = _words_of(error.read())
+        raise (WrongUse if error.code in (400, 422) else ClusterError)(words) from error
+    except ValueError as error:
+        raise ClusterError(f"there is no exporter: what answers sends no JSON: {error}") from error
     except OSError as error:
         raise ClusterError(f"the exporter does not answer: {error}") from error
 

@@ -1,8 +1,9 @@
-"""Looks at the counters of every canary and of what it is compared with, and keeps what they come to. A task of the
-leading replica, beside the production keeper, which it never holds up."""
+"""Looks at the counters of every canary and of what it is compared with, asked for or sent, and keeps what they come
+to. A task of the leading replica, beside the production keeper, which it never holds up."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,9 +16,12 @@ from tuning_prometheus.answer import Missing, Value
 from tuning_prometheus.canary import look
 from tuning_prometheus.client import Prometheus
 from tuning_store.canaries import keep_state, read_state
+from tuning_store.canary_counts import Count, forget_counts, read_counts
 from tuning_store.exceptions import StoreError
 from tuning_store.features import Place
+from tuning_study.api.canary import Canary
 from tuning_study.promotion.canary.analysis import CanaryState, begin, look_interval, observe
+from tuning_study.promotion.canary.looks import Counters, Sides, Unread
 
 log = structlog.get_logger()
 
@@ -58,7 +62,8 @@ class CanaryKeeper:
         try:
             before = await self._state(each, now)
             ask = partial(self._ask, each, prometheus)
-            after = observe(each.canary, before, await look(ask, each.canary, each.matchers, now, each.ready))
+            seen = await look(ask, each.canary, each.matchers, now, each.ready)
+            after = observe(each.canary, before, replace(seen, metrics={**seen.metrics, **await self._pushed(each)}))
             place = Place(self._stores.owner, each.namespace, each.study)
             await self._stores.call(keep_state, self._stores.admin_engine(), place, each.deployment, after)
         except StoreError as error:
@@ -73,8 +78,30 @@ class CanaryKeeper:
         if known is not None:
             return known
         kept = await self._stores.call(read_state, self._stores.admin_engine(), each.study, each.deployment)
+        if kept is None and _pushed_metrics(each.canary):
+            await self._stores.call(forget_counts, self._stores.admin_engine(), each.study)
         return kept or begin(each.canary, now)
+
+    async def _pushed(self, each: ServingCanary) -> Mapping[str, Sides]:
+        names = _pushed_metrics(each.canary)
+        if not names:
+            return {}
+        known = await self._stores.call(read_counts, self._stores.admin_engine(), each.study)
+        stable, canary = each.parameters.stable, each.parameters.canary
+        return {name: Sides(_counters(known, stable, name), _counters(known, canary, name)) for name in names}
 
     async def _ask(self, each: ServingCanary, prometheus: Prometheus, query: str, at: datetime) -> Value | Missing:
         server, whose = await self._servers.of(each.namespace, each.server)
         return server if isinstance(server, Missing) else await prometheus.query(server, query, at, whose)
+
+
+def _pushed_metrics(canary: Canary) -> Sequence[str]:
+    return [metric.name for metric in canary.metrics if metric.push is not None]
+
+
+def _counters(known: Mapping[str, Mapping[str, Count]], parameters: str, metric: str) -> Counters:
+    count = known.get(parameters, {}).get(metric)
+    if count is None:
+        nothing = Unread(f"nobody has sent counts of requests with {parameters}")
+        return Counters(nothing, nothing)
+    return Counters(count.bad, count.total)

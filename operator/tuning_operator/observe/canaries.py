@@ -15,6 +15,14 @@ from tuning_study.promotion.canary.looks import Pods
 
 
 @dataclass(frozen=True)
+class Parameters:
+    """Names of the ConfigMaps that the two sides serve with."""
+
+    stable: str
+    canary: str
+
+
+@dataclass(frozen=True)
 class ServingCanary:
     """A canary whose counters are to be looked at."""
 
@@ -25,6 +33,7 @@ class ServingCanary:
     """The uid of the canary's Deployment."""
     canary: Canary
     matchers: Matchers
+    parameters: Parameters
     server: PrometheusServer | None
     ready: Pods
 
@@ -57,7 +66,8 @@ class Canaries:
         at."""
         promotion = study.spec.promotion if study.spec is not None else None
         asked = promotion.canary if promotion is not None else None
-        if study.spec is None or asked is None or canary is None or target is None or canary.ending:
+        parameters = _parameters(study)
+        if study.spec is None or asked is None or canary is None or target is None or canary.ending or not parameters:
             self.forget(study.uid)
             return None
         known = self._serving.get(study.uid)
@@ -70,6 +80,7 @@ class Canaries:
                 canary.uid,
                 asked,
                 matchers(asked, study.namespace, pods_of(target.name), pods_of(canary.name)),
+                parameters,
                 production.prometheus if production is not None else None,
                 Pods(target.ready, canary.ready),
             )
@@ -77,3 +88,10 @@ class Canaries:
             if state is not None and state.looked is not None:
                 return CanaryTold(judge(asked, state), state.started, over=is_over(asked, state))
         return None
+
+
+def _parameters(study: Study) -> Parameters | None:
+    status = study.status.promotion
+    if status is None or status.stable is None or status.canary is None:
+        return None
+    return Parameters(status.stable, status.canary.parameters)

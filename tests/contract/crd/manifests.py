@@ -37,6 +37,14 @@ def watching(source: Object, **metric: Any) -> Object:
     return make_study(production={"metrics": [{"name": "accuracy", "source": source} | metric]})
 
 
+def promoting(*metrics: Object, **promotion: Any) -> Object:
+    """With a canary of these metrics, beside the Deployment api."""
+    canary = {"canary": {"metrics": list(metrics)}} if metrics else {}
+    return make_study(
+        verification={"top": 1}, promotion={"target": {"deployment": {"name": "api"}}} | canary | promotion
+    )
+
+
 def every_option() -> Iterator[tuple[str, Object]]:
     """A strategy for each sampler and pruner with all of its options that can stand together."""
     some = {"int": 4, "float": 0.5, "bool": True, "qmcType": "halton", "minResource": 1, "maxResource": 9}
@@ -112,8 +120,13 @@ CSV = {
     "csv": {"path": "/a.csv", "target": "y", "separator": ";", "decimal": ",", "encoding": "latin-1", "missing": ["?"]}
 }
 TABLE: Object = {**SKLEARN["sklearn"], "dataset": CSV}
+COUNTED: Object = {"name": "errors", "bad": "errors_total{ {{variant}} }", "total": "requests_total{ {{variant}} }"}
+PUSHED: Object = {"name": "complaints", "push": {}}
+GUARD: Object = {"name": "p99", "query": "p99{ {{variant}} }", "max": 0.3}
 TEXTS: Object = {"select": {"dtype": "category"}, "steps": [{"class": "sklearn.preprocessing.OneHotEncoder"}]}
 RIGHT: dict[str, Object] = {
+    "a canary": promoting(COUNTED | {"margin": 0.02, "critical": False}, PUSHED, GUARD)["spec"],
+    "a promotion": promoting(mode="Manual", watch="1h", gates={"minImprovement": 0.01, "confidence": 0.9})["spec"],
     "predictions with labels": watching({"predictions": {"score": "Accuracy", "window": "30m", "delay": "48h"}})[
         "spec"
     ],
@@ -218,6 +231,25 @@ RIGHT: dict[str, Object] = {
 }
 
 BOTH: dict[str, tuple[Object, str]] = {
+    "a canary that compares nothing": (promoting(GUARD), "add a metric with `bad` and `total`, or with `push: {}`"),
+    "a canary's metric of two kinds": (promoting(COUNTED | {"push": {}}), "a metric is one of two counters, pushed"),
+    "a canary's metric of no kind": (promoting({"name": "errors"}), "write `bad: …, total: …`, `push: {}` or `query"),
+    "half a canary's metric": (promoting({"name": "errors", "bad": COUNTED["bad"]}), "a metric is one of two counters"),
+    "a guard without its limit": (promoting(COUNTED, GUARD | {"max": None}), "a metric is one of two counters"),
+    "a query of no side": (promoting(COUNTED | {"bad": "errors_total"}), "without {{variant}} a query answers alike"),
+    "a canary that is warm too late": (
+        promoting(canary={"metrics": [COUNTED], "for": "5m", "warmup": "5m"}),
+        "`warmup` leaves no time to compare anything",
+    ),
+    "a canary beside nothing": (promoting(PUSHED, target=None), "a canary stands beside a Deployment"),
+    "a canary beside a long name": (
+        promoting(PUSHED, target={"deployment": {"name": "a" * 31}}),
+        "the canary's pods are named after the target",
+    ),
+    "two targets": (
+        promoting(target={"deployment": {"name": "api"}, "rollout": {"name": "api"}}),
+        "a target is one thing: write `deployment: {name: …}`",
+    ),
     "no source of observations": (watching({}), "a source is one of prometheus, push and predictions"),
     "two sources of observations": (
         watching({"push": {}, "predictions": {"score": "Accuracy"}}),

@@ -53,6 +53,7 @@ REFUSALS: list[tuple[tuple[int, bytes], type[TuningError], str]] = [
     ),
     ((503, b'{"error": "not stored: away"}'), ClusterError, "not stored: away"),
     ((502, b"<html>"), ClusterError, "the exporter answers: <html>"),
+    ((200, b"<html>"), ClusterError, "there is no exporter: what answers sends no JSON"),
 ]
 
 
@@ -73,6 +74,7 @@ def test_an_exporter_with_a_certificate_is_reached_through_the_tunnel(tmp_path: 
             taken.append(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(200)
             self.end_headers()
+            self.wfile.write(b'{"stored": 1}')
 
         def log_message(self, *_: object) -> None:
             pass
@@ -85,5 +87,6 @@ def test_an_exporter_with_a_certificate_is_reached_through_the_tunnel(tmp_path: 
     with HTTPServer(("127.0.0.1", 0), Taking) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         Thread(target=server.handle_request, daemon=True).start()
-        post(f"https://127.0.0.1:{server.server_port}/observations", "token", {"a": 1})
+        told = post(f"https://127.0.0.1:{server.server_port}/observations", "token", {"a": 1})
+    assert told == {"stored": 1}
     assert taken == [b'{"a": 1}']

@@ -14,9 +14,13 @@ VARIANT = "{{variant}}"
 """What a query writes for the label matchers of one side's pods."""
 
 
+class PushedCounts(Model):
+    """Requests that programs count themselves, and send to the exporter: `POST /counts`, or `tuning observe`."""
+
+
 class CanaryMetric(Model):
-    """A share of bad requests, by two counters of each side; or, as a plain guard, one number that must not be above
-    `max`, which knows nothing of noise."""
+    """A share of bad requests, by two counters of each side, which are asked for or sent; or, as a plain guard, one
+    number that must not be above `max`, which knows nothing of noise."""
 
     name: MetricName = Field(description="Name, as status and history call it. Example: errors.")
     bad: Text | None = Field(
@@ -27,6 +31,7 @@ class CanaryMetric(Model):
     total: Text | None = Field(
         None, description="Query of the counter of all requests. Example: sum(requests_total{ {{variant}} })."
     )
+    push: PushedCounts | None = None
     margin: Annotated[float, Field(ge=0.0001, le=0.2, allow_inf_nan=False)] = Field(
         0.01,
         description="How much more of the canary's requests may be bad: it is promoted once that much is ruled out. "
@@ -51,12 +56,14 @@ class CanaryMetric(Model):
 
     rules = (
         Rule(
-            "has(self.bad) == has(self.total) && has(self.query) == has(self.max) && has(self.bad) != has(self.query)",
-            "a metric is either two counters or a plain guard: write `bad: …, total: …` or `query: …, max: …`",
+            "has(self.bad) == has(self.total) && has(self.query) == has(self.max) && "
+            "[has(self.bad), has(self.push), has(self.query)].filter(given, given).size() == 1",
+            "a metric is one of two counters, pushed counts and a plain guard: write `bad: …, total: …`, `push: {}` or "
+            "`query: …, max: …`",
             lambda m: (
                 (m.bad is None) == (m.total is None)
                 and (m.query is None) == (m.max is None)
-                and (m.bad is None) != (m.query is None)
+                and sum(given is not None for given in (m.bad, m.push, m.query)) == 1
             ),
         ),
         Rule(
@@ -68,6 +75,11 @@ class CanaryMetric(Model):
             lambda m: all(query is None or VARIANT in query for query in (m.bad, m.total, m.query)),
         ),
     )
+
+    @property
+    def compares(self) -> bool:
+        """Whether it compares requests of both sides; a guard does not."""
+        return self.query is None
 
 
 class Canary(Model):
@@ -119,9 +131,9 @@ class Canary(Model):
     rules = (
         one_name_each("metrics", lambda canary: canary.metrics),
         Rule(
-            "self.metrics.exists(m, has(m.bad))",
-            "guards alone compare nothing with stable: add a metric with `bad` and `total`",
-            lambda c: any(m.bad is not None for m in c.metrics),
+            "self.metrics.exists(m, !has(m.query))",
+            "guards alone compare nothing with stable: add a metric with `bad` and `total`, or with `push: {}`",
+            lambda c: any(m.compares for m in c.metrics),
             field="metrics",
         ),
         Rule(

@@ -11,6 +11,8 @@ from tuning_study.results.describe import parameter_text
 
 PARAMETERS_KEY = "params.json"
 ABOUT_KEY = "about.json"
+NAME_VARIABLE = "TUNING_PARAMETERS_NAME"
+"""By which a pod knows which parameters it serves with."""
 VARIABLE_PREFIX = "TUNING_PARAM_"
 
 
@@ -48,6 +50,7 @@ class VerifiedParameters:
         return {
             PARAMETERS_KEY: json.dumps(dict(self.parameters), indent=1, sort_keys=True, ensure_ascii=False),
             ABOUT_KEY: json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False),
+            NAME_VARIABLE: self.name,
             **self.variables,
         }
 

@@ -23,7 +23,7 @@ def advice_on_canary(canary: Canary) -> Iterator[str]:
                 )
     seconds = (canary.for_ - canary.warmup).total_seconds()
     for metric in canary.metrics:
-        if metric.bad is None:
+        if not metric.compares:
             continue
         needed = [max(canary.min_samples, requests_needed(rate, metric.margin, canary.alpha)) for rate in _RATES]
         if needed[0] / seconds <= _SECOND:

@@ -72,7 +72,7 @@ class CanaryState:
     guards: Mapping[str, GuardState] = field(default_factory=dict)
     split: Split = field(default_factory=Split)
     requests: tuple[float, float] | None = None
-    """What the first metric's `total` of stable and of the canary stood at, for the split."""
+    """What `total` of stable and of the canary stood at, of the metric that the split is told by."""
 
     def to_json(self) -> str:
         return _STATE.dump_json(self).decode()
@@ -119,8 +119,8 @@ class CanaryVerdict:
 
 def begin(canary: Canary, at: datetime) -> CanaryState:
     """The state of a canary whose pods are Ready since then."""
-    counted = {metric.name: MetricState(Evidence(metric.margin)) for metric in canary.metrics if metric.bad is not None}
-    return CanaryState(at, metrics=counted, guards={m.name: GuardState() for m in canary.metrics if m.bad is None})
+    counted = {metric.name: MetricState(Evidence(metric.margin)) for metric in canary.metrics if metric.compares}
+    return CanaryState(at, metrics=counted, guards={m.name: GuardState() for m in canary.metrics if not m.compares})
 
 
 def observe(canary: Canary, state: CanaryState, look: Look) -> CanaryState:
@@ -137,17 +137,17 @@ def observe(canary: Canary, state: CanaryState, look: Look) -> CanaryState:
         known = known if known.evidence.margin == new.evidence.margin else new
         metrics[name] = _observe_metric(known, look.metrics.get(name), look.time, warm, alpha, canary.alpha)
     for metric in canary.metrics:
-        if metric.bad is None:
+        if not metric.compares:
             guard = state.guards.get(metric.name, GuardState())
             answer = look.guards.get(metric.name, Unread("it was not asked"))
             guards[metric.name] = _observe_guard(guard, metric, answer) if warm else guard
-    split, requests = _observe_split(state, look, warm)
+    split, requests = _observe_split(canary, state, look, warm)
     return replace(state, looked=look.time, metrics=metrics, guards=guards, split=split, requests=requests)
 
 
 def _alpha_of_harm(canary: Canary) -> float:
     """Of each critical metric. With none of them nothing is ever harm."""
-    return canary.alpha / max(1, sum(metric.critical and metric.bad is not None for metric in canary.metrics))
+    return canary.alpha / max(1, sum(metric.critical and metric.compares for metric in canary.metrics))
 
 
 def _observe_metric(
@@ -186,19 +186,21 @@ def _observe_guard(known: GuardState, metric: CanaryMetric, answer: Answer) -> G
     return GuardState(answer, "", known.above + 1 if answer > metric.max else 0)
 
 
-def _observe_split(state: CanaryState, look: Look, warm: bool) -> tuple[Split, tuple[float, float] | None]:
-    """By the requests of the first metric, with and without bad ones, even where one side had none at all."""
-    sides = look.metrics.get(next(iter(state.metrics), ""))
+def _observe_split(
+    canary: Canary, state: CanaryState, look: Look, warm: bool
+) -> tuple[Split, tuple[float, float] | None]:
+    """By the requests of the first metric that is asked for, with and without bad ones, even where one side had none at
+    all. Counts that are sent come whenever each sender likes, and say nothing of one moment."""
+    asked_for = next((metric.name for metric in canary.metrics if metric.bad is not None), "")
+    sides = look.metrics.get(asked_for)
     now = (_total(sides.stable), _total(sides.canary)) if sides is not None else (None, None)
     if now[0] is None or now[1] is None:
         return state.split, state.requests if warm else None
     here = (now[0], now[1])
     if not warm or state.requests is None or look.ready is None:
         return state.split, here
-    stable, canary = here[0] - state.requests[0], here[1] - state.requests[1]
-    if stable < 0 or canary < 0:
-        return state.split, here
-    return state.split.after(stable, canary, look.ready), here
+    grown = here[0] - state.requests[0], here[1] - state.requests[1]
+    return state.split.after(*grown, look.ready) if min(grown) >= 0 else state.split, here
 
 
 def _total(counters: Counters) -> float | None:
@@ -214,7 +216,7 @@ def judge(canary: Canary, state: CanaryState) -> CanaryVerdict:
     """
     each = tuple(
         _judge_metric(canary, metric, state)
-        if metric.bad is not None
+        if metric.compares
         else _judge_guard(metric, state.guards.get(metric.name, GuardState()))
         for metric in canary.metrics
     )

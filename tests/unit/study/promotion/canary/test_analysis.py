@@ -167,6 +167,11 @@ class TestSplit:
         assert (found.outcome, found.cause) == ("Unknown", "SplitBroken")
         assert "the canary has 50.00% of 15000 requests, and 10.00% of the Ready pods" in found.reason
 
+    def test_is_not_told_by_counts_that_are_sent_as_each_sender_likes(self) -> None:
+        canary = make_canary({"name": "errors", "push": {}, "margin": 0.02})
+        found = verdict(canary, looks(counters(WELL), ready=Pods(99, 1)))
+        assert (found.outcome, found.cause) == ("Better", "NotWorse")
+
     def test_that_gives_the_canary_nothing_is_broken(self) -> None:
         read = [sides(5.0 * look, 100.0 * look, 0.0, 0.0) for look in range(30)]
         assert verdict(make_canary(), looks(read, ready=Pods(1, 1))).cause == "SplitBroken"

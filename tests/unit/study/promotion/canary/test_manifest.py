@@ -22,18 +22,24 @@ def test_it_is_written_as_it_was_read() -> None:
     assert Canary.model_validate(written).model_dump(by_alias=True, exclude_unset=True, exclude_none=True) == written
 
 
+def test_programs_may_count_instead() -> None:
+    [errors] = make_canary({"name": "errors", "push": {}}).metrics
+    assert errors.compares and errors.bad is None
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
         ({"metrics": []}, "at least 1 item"),
-        ({"metrics": [{"name": "errors"}]}, "write `bad: …, total: …` or `query: …, max: …`"),
-        ({"metrics": [counted(query="latency", max=1)]}, "either two counters or a plain guard"),
-        ({"metrics": [{"name": "errors", "bad": "bad{ {{variant}} }"}]}, "either two counters or a plain guard"),
-        ({"metrics": [counted(), {"name": "latency", "query": "latency"}]}, "either two counters or a plain guard"),
+        ({"metrics": [{"name": "errors"}]}, "write `bad: …, total: …`, `push: {}` or `query: …"),
+        ({"metrics": [counted(query="latency", max=1)]}, "one of two counters, pushed counts and a plain guard"),
+        ({"metrics": [counted(push={})]}, "one of two counters, pushed counts and a plain guard"),
+        ({"metrics": [{"name": "errors", "bad": "bad{ {{variant}} }"}]}, "one of two counters, pushed counts"),
+        ({"metrics": [counted(), {"name": "latency", "query": "latency"}]}, "one of two counters, pushed counts"),
         ({"metrics": [counted(total="total")]}, "write it among the labels, as in requests_total{ {{variant}} }"),
         ({"metrics": [counted(), guard(query="latency")]}, "without {{variant}} a query answers alike"),
         ({"metrics": [counted(), counted(margin=0.02)]}, "two entries have one name: rename one of them (errors)"),
-        ({"metrics": [guard()]}, "add a metric with `bad` and `total`"),
+        ({"metrics": [guard()]}, "add a metric with `bad` and `total`, or with `push: {}`"),
         ({"metrics": [counted(margin=0)]}, "greater than or equal to 0.0001"),
         ({"metrics": [counted()], "warmup": "10m"}, "write a shorter one than `for`"),
         ({"metrics": [counted()], "for": "0s"}, "0s leaves no time at all"),
