@@ -4,14 +4,13 @@ Prometheus keeps. Called by `tuning canary replay`, so that a canary can be trus
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from pydantic.alias_generators import to_camel
 
 from tuning_client.canary_evidence import evidence_row
 from tuning_client.exceptions import WrongUse
-from tuning_prometheus.answer import Missing
+from tuning_prometheus.answer import Missing, Value
 from tuning_prometheus.canary import Ask, Matchers, look
 from tuning_prometheus.client import Prometheus, Server
 from tuning_study.api.canary import Canary
@@ -37,13 +36,19 @@ class Moment:
 
 
 async def run(url: str, canary: Canary, sides: Matchers, start: datetime, end: datetime) -> list[Moment]:
-    """Of the Prometheus at that URL. Raises WrongUse where the URL is none, or nobody answers there."""
+    """Of the Prometheus at that URL. Raises WrongUse where nobody answers there, and for a query that is none."""
     async with Prometheus() as prometheus:
         server = Server(url)
         probe = await prometheus.query(server, "vector(1)", end)
         if isinstance(probe, Missing):
             raise WrongUse(f"--prometheus: {probe.reason}")
-        ask = partial(prometheus.query, server)
+
+        async def ask(query: str, at: datetime) -> Value | Missing:
+            found = await prometheus.query(server, query, at)
+            if isinstance(found, Missing) and found.outcome == "Error":  # of the query: no moment has another
+                raise WrongUse(f"{found.reason}: {query}")
+            return found
+
         return [moment async for moment in replay(ask, canary, sides, start, end)]
 
 

@@ -80,8 +80,7 @@ class Promoter:
 
     async def _change(self, study: Study, name: str, target: Target, *, try_only: bool) -> None:
         if target.job is not None:
-            since = study.status.promotion.since if study.status.promotion is not None else None
-            hook = parameters_job.hook_name(study.name, study.uid, name, since)
+            hook = parameters_job.hook_name(study.name, study.uid, name, study.status.promotion)
             await self._start_job(study, hook, "promote", name, target.job, try_only=try_only)
         elif (rolled := object_of(target)) is not None:
             await self._roll(*rolled, study.namespace, name, try_only=try_only)

@@ -220,7 +220,7 @@ def _hook_of(study: Study, jobs: Mapping[str, Mapping[str, Any]]) -> TargetView 
     name = status.stable if status.state == "RollingBack" else status.candidate
     if name is None or status.state not in ABOUT_THE_TARGET:
         return None
-    hook = parameters_job.hook_name(study.name, study.uid, name, status.since)
+    hook = parameters_job.hook_name(study.name, study.uid, name, status)
     return of_job(hook, name, parameters_job.view(jobs.get(hook)))
 
 

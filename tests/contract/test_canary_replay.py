@@ -93,6 +93,12 @@ def test_an_interval_that_is_not_over_is_told(tmp_path: Path, url: str) -> None:
     assert ran.returncode == 2 and "which is yet to come" in ran.stderr
 
 
+def test_a_query_that_prometheus_refuses_is_told_at_once(tmp_path: Path, url: str) -> None:
+    ran = replay(tmp_path, url, metrics=[ERRORS | {"bad": "sum(requests_total{ {{variant}} }"}])
+    assert ran.returncode == 2 and "the server refuses the query: " in ran.stderr
+    assert "parse error" in ran.stderr and 'namespace="default"' in ran.stderr
+
+
 def test_nobody_at_the_url_is_told(tmp_path: Path) -> None:
     ran = replay(tmp_path, f"http://127.0.0.1:{servers.free_port()}")
     assert ran.returncode == 2 and "--prometheus: the server does not answer" in ran.stderr

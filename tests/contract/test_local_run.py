@@ -204,6 +204,22 @@ def test_ctrl_c_loses_no_finished_trial_and_a_second_start_goes_on(folder: Folde
     assert complete.items() <= {t["trial"]: t["metrics"].get("loss") for t in after}.items()
 
 
+def programs_of(process: "subprocess.Popen[str]") -> set[str]:
+    with suppress(psutil.Error):
+        return {child.name() for child in psutil.Process(process.pid).children(recursive=True)}
+    return set()
+
+
+def test_ctrl_c_while_the_database_is_made_blames_nobody(folder: Folder) -> None:
+    run = folder.start("run", folder.study())
+    until(lambda: {"initdb", "postgres"} <= programs_of(run), "no database is made")
+
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does: all of its programs are told
+    _, err = run.communicate(timeout=60)
+
+    assert (run.returncode, err) == (130, "")
+
+
 def test_a_second_ctrl_c_ends_at_once(folder: Folder) -> None:
     run = folder.start("run", folder.study("hangs"), *SQLITE)
     until(lambda: len(list(folder.path.glob("hangs-*"))) == 2, "no trials")

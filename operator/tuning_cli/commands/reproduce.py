@@ -9,6 +9,8 @@ from tuning_cli.options import Context, Local, Name, Namespace, Output, Storage,
 from tuning_cli.output import Format, render
 from tuning_client.exceptions import WrongUse
 
+_DIFFERENT = 3  # an exit code of its own: 1 says that nothing could be compared
+
 
 def reproduce(
     name: Name,
@@ -27,7 +29,7 @@ def reproduce(
     storage: Storage = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Repeat a round's best trial on this machine and compare it with what is stored: exit 0 if equal, 1 if not.
+    """Repeat a round's best trial on this machine and compare it with what is stored: exit 0 if equal, 3 if not.
 
     The trial has the parameters, the seed and the number that it had. Nothing is written into the study's store.
     """
@@ -41,4 +43,4 @@ def reproduce(
         target, name, round, trial=trial or reproduction.BEST, whole=whole, folder=folder, display=display_on_stderr()
     )
     print(render(output, reproduction.document(found), "\n".join(reproduction.lines(found))))
-    raise typer.Exit(0 if found.equal else 1)
+    raise typer.Exit(0 if found.equal else _DIFFERENT)

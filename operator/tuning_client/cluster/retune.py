@@ -28,7 +28,7 @@ def request_round(cluster: StudyAccess, name: str, request: RetuneRequest, patie
     Raises TuningError when it starts no round, ClusterError when there is no answer in time.
     """
     until = time.monotonic() + patience
-    asked = False
+    asked, study = False, None
     while time.monotonic() < until:
         study = cluster.study(name)
         if not asked:
@@ -41,6 +41,10 @@ def request_round(cluster: StudyAccess, name: str, request: RetuneRequest, patie
         elif not views.awaits_answer(study, request.token):
             raise TuningError("not answered: another request took its place; `tuning status` shows what became of it")
         time.sleep(_LOOKS_EVERY)
+    if asked and study is not None and (moving := _production_changes(study)):
+        raise ClusterError(
+            f"asked; a round begins once production has changed: {moving}. `tuning status {name}` shows the answer"
+        )
     if not asked:
         raise ClusterError(
             f"not asked: another request waits for the operator's answer, and got none within {patience:.0f}s: "
@@ -50,6 +54,12 @@ def request_round(cluster: StudyAccess, name: str, request: RetuneRequest, patie
         f"asked, and not answered within {patience:.0f}s: is the operator running? "
         f"The request stays; `tuning status {name}` shows the answer"
     )
+
+
+def _production_changes(study: Study) -> str:
+    """What is in the way of a new round until it is over; empty where nothing is."""
+    promotion = views.status_of(study).promotion
+    return f"{promotion.state}: {promotion.message}" if promotion is not None and promotion.is_moving else ""
 
 
 def _ask(cluster: StudyAccess, study: Study, request: RetuneRequest) -> bool:

@@ -93,7 +93,7 @@ class EmbeddedPostgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for the run, which then decides
+                start_new_session=True,
                 **self._as_whom(),
             )
         deadline = time.monotonic() + _START
@@ -140,12 +140,14 @@ class EmbeddedPostgres:
         return folder
 
     def _run(self, program: str, *arguments: str) -> None:
+        """As `_launch`, in a session of its own: Ctrl-C is for the run, which then decides."""
         ended = subprocess.run(
             [str(self.programs / program), *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
+            start_new_session=True,
             **self._as_whom(),
         )
         if ended.returncode != 0:

@@ -5,11 +5,11 @@ import hashlib
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 
 from tuning_kube import names
 from tuning_study.api.promotion import ParametersJob
+from tuning_study.api.promotion_status import PromotionStatus
 
 Role = Literal["staging", "promote"]
 """Of the check, and of the hook."""
@@ -30,9 +30,10 @@ def check_name(study: str, uid: str, parameters: str) -> str:
     return _name(study, "staging", f"{uid}/{parameters}")
 
 
-def hook_name(study: str, uid: str, parameters: str, since: datetime | None) -> str:
-    """One for each change of production, which has begun then: the same parameters may come back."""
-    return _name(study, "promote", f"{uid}/{parameters}/{since.timestamp() if since is not None else 0:.0f}")
+def hook_name(study: str, uid: str, parameters: str, change: PromotionStatus | None) -> str:
+    """One for each change of production, there or back: the same parameters may come again."""
+    begun = f"{change.state}/{change.since.timestamp():.0f}" if change is not None and change.since is not None else ""
+    return _name(study, "promote", f"{uid}/{parameters}/{begun}")
 
 
 def _name(study: str, role: Role, text: str) -> str:

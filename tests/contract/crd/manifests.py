@@ -241,6 +241,10 @@ BOTH: dict[str, tuple[Object, str]] = {
         promoting(canary={"metrics": [COUNTED], "for": "5m", "warmup": "5m"}),
         "`warmup` leaves no time to compare anything",
     ),
+    "a canary that is over before it is looked at": (
+        promoting(canary={"metrics": [COUNTED], "for": "1s"}),
+        "both sides are looked at every 2 seconds at most: write 10s or more",
+    ),
     "a canary beside nothing": (promoting(PUSHED, target=None), "a canary stands beside a Deployment"),
     "a canary beside a long name": (
         promoting(PUSHED, target={"deployment": {"name": "a" * 31}}),
@@ -654,6 +658,14 @@ BOTH: dict[str, tuple[Object, str]] = {
 }
 
 CODE_ONLY: dict[str, tuple[Object, str]] = {
+    "a hook that runs nothing": (
+        promoting(target={"job": {"template": {"spec": {"containers": []}}}}),
+        "a Job runs containers, each with a name and an image: write `template: {spec: ",
+    ),
+    "a check without an image": (
+        promoting(staging={"job": {"template": {"spec": {"containers": [{"name": "main"}]}}}}),
+        "a Job runs containers, each with a name and an image",
+    ),
     "an unknown sampler option": (sampled("TPE", speed=9), "TPE has no option 'speed'; it knows nStartupTrials, "),
     "a pattern that is no expression": (
         make_study(objective=COMMAND, metrics=[MAXIMIZE | {"pattern": "loss (?P<value>"}]),

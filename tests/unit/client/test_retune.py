@@ -21,6 +21,7 @@ class Cluster:
         self._retune: dict[str, Any] = {}
         self._looks, self._answers_every = 0, answers_every
         self.overtaken_once = False
+        self.promotion: dict[str, Any] = {}
         self.read: list[str] = []
 
     def study(self, name: str) -> dict[str, Any]:
@@ -28,7 +29,7 @@ class Cluster:
         if self._answers_every is not None and self._looks % self._answers_every == 0:
             self._operator_reads()
         metadata = {"name": name, "resourceVersion": str(self._looks), "annotations": dict(self._annotations)}
-        return {"metadata": metadata, "status": {"round": 2, "retune": dict(self._retune)}}
+        return {"metadata": metadata, "status": {"round": 2, "retune": dict(self._retune)} | self.promotion}
 
     def change_unchanged(self, study: dict[str, Any], patch: Mapping[str, Any]) -> bool:
         if self.overtaken_once:
@@ -80,3 +81,10 @@ def test_an_alert_that_comes_at_the_same_moment_is_answered_first() -> None:
 def test_without_an_operator_the_wait_ends(standing: RetuneRequest | None, said: str) -> None:
     with pytest.raises(ClusterError, match=said):
         request_round(Cluster(standing, answers_every=None), "digits", MINE, patience=0.1)
+
+
+def test_what_is_waited_for_while_production_changes_is_told() -> None:
+    cluster = Cluster(answers_every=None)
+    cluster.promotion = {"promotion": {"state": "Canary", "message": "digits-params-r2-2222bbbb serves beside stable"}}
+    with pytest.raises(ClusterError, match="a round begins once production has changed: Canary: digits-params-r2-2222"):
+        request_round(cluster, "digits", MINE, patience=0.1)

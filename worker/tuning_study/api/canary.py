@@ -137,6 +137,12 @@ class Canary(Model):
             field="metrics",
         ),
         Rule(
+            "duration(self.__for__) >= duration('10s')",
+            "both sides are looked at every 2 seconds at most: write 10s or more",
+            lambda c: c.for_ >= timedelta(seconds=10),
+            field="for",
+        ),
+        Rule(
             "duration(self.warmup) < duration(self.__for__)",
             "`warmup` leaves no time to compare anything: write a shorter one than `for`",
             lambda c: c.warmup < c.for_,

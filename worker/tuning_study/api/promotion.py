@@ -1,7 +1,8 @@
 """`spec.promotion`: when verified parameters go to production, what reads them there, and when they come back."""
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -52,6 +53,29 @@ class ParametersJob(Model):
         "{containers: [{name: check, image: example.com/check:1}]}}."
     )
     deadline: SomeTime = Field(timedelta(hours=1), description="Time after which it has failed. Default: 1h.")
+
+    rules = (
+        Rule(
+            None,
+            "a Job runs containers, each with a name and an image: write `template: {spec: {containers: [{name: main, "
+            "image: example.com/check:1}]}}`",
+            lambda job: _runs_containers(job.template),
+            field="template",
+        ),
+    )
+
+
+def _runs_containers(template: Mapping[str, Any]) -> bool:
+    spec = template.get("spec")
+    containers = spec.get("containers") if isinstance(spec, Mapping) else None
+    return (
+        isinstance(containers, Sequence)
+        and len(containers) > 0
+        and all(
+            isinstance(container, Mapping) and container.get("name") and container.get("image")
+            for container in containers
+        )
+    )
 
 
 class Target(Model):

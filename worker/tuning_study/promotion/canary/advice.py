@@ -29,7 +29,7 @@ def advice_on_canary(canary: Canary) -> Iterator[str]:
         if needed[0] / seconds <= _SECOND:
             continue
         told = " and ".join(
-            f"{requests:,} where {rate:.0%} of them are bad ({requests / seconds:.2g} a second)"
+            f"{requests:,} where {rate:.0%} of them are bad ({_rounded(requests / seconds)} a second)"
             for requests, rate in zip(needed, _RATES, strict=True)
         )
         yield (
@@ -37,3 +37,7 @@ def advice_on_canary(canary: Canary) -> Iterator[str]:
             f"a margin of {100 * metric.margin:g} %: it takes about {told} on the canary, and as many on stable; write "
             "a longer `for`, or a larger `margin`"
         )
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:.2g}" if rate < 10 else f"{rate:,.0f}"

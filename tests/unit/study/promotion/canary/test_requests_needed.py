@@ -31,6 +31,11 @@ def test_a_manifest_is_told_what_its_time_cannot_show() -> None:
     )
 
 
+def test_rates_are_told_as_people_write_them() -> None:
+    [told] = advice_on_canary(make_canary(counted(margin=0.001), **{"for": "10m"}))
+    assert "" in told and "e+" not in told
+
+
 @pytest.mark.parametrize("canary", [make_canary(counted(), **{"for": "6h"}), make_canary(counted(margin=0.05))])
 def test_nothing_is_said_where_a_request_a_second_is_enough(canary: object) -> None:
     assert list(advice_on_canary(canary)) == []  # type: ignore[arg-type]
