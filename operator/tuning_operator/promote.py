@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from tuning_kube.client import Cluster
 from tuning_kube.errors import Conflict, Forbidden, Invalid, NotFound
@@ -24,7 +26,7 @@ from tuning_operator.plan.actions import (
 from tuning_operator.plan.recording import OPERATOR
 from tuning_operator.rollout import canary, parameters_job
 from tuning_operator.rollout.parameters_job import Role
-from tuning_operator.rollout.target import Kind, forbidden, missing, object_of, rolling
+from tuning_operator.rollout.target import forbidden, missing, object_of, rolling
 from tuning_operator.stores import Stores
 from tuning_store import record
 from tuning_store.record import Line
@@ -67,23 +69,25 @@ class Promoter:
                 await self._drop_canary(study, name)
             case TryTarget(target, name):
                 await self._change(study, name, target, try_only=True)
-            case MoveProduction(name, target):
-                await self._move(study, name, target)
+            case MoveProduction(name, target, anew):
+                await self._move(study, name, target, anew)
             case Record(lines):
                 await self._record(study, lines)
 
-    async def _move(self, study: Study, name: str, target: Target | None) -> None:
+    async def _move(self, study: Study, name: str, target: Target | None, anew: datetime | None) -> None:
         found = await self._known(study, name)
         await self._cluster.apply(parameters_config_map.in_production(found, study.namespace))
         if target is not None:
-            await self._change(study, name, target, try_only=False)
+            await self._change(study, name, target, try_only=False, anew=anew)
 
-    async def _change(self, study: Study, name: str, target: Target, *, try_only: bool) -> None:
+    async def _change(
+        self, study: Study, name: str, target: Target, *, try_only: bool, anew: datetime | None = None
+    ) -> None:
         if target.job is not None:
             hook = parameters_job.hook_name(study.name, study.uid, name, study.status.promotion)
             await self._start_job(study, hook, "promote", name, target.job, try_only=try_only)
         elif (rolled := object_of(target)) is not None:
-            await self._roll(*rolled, study.namespace, name, try_only=try_only)
+            await self._roll(rolling(rolled[0], study.namespace, rolled[1], name, anew=anew), try_only=try_only)
 
     async def _start_job(
         self, study: Study, name: str, role: Role, parameters: str, job: ParametersJob, *, try_only: bool
@@ -116,9 +120,10 @@ class Promoter:
         except Forbidden as error:
             raise _no_canaries(error) from error
 
-    async def _roll(self, kind: Kind, name: str, namespace: str, parameters: str, *, try_only: bool) -> None:
+    async def _roll(self, body: Mapping[str, Any], *, try_only: bool) -> None:
+        kind, name = body["kind"], body["metadata"]["name"]
         try:
-            await self._cluster.apply_to_target(rolling(kind, namespace, name, parameters), try_only=try_only)
+            await self._cluster.apply_to_target(body, try_only=try_only)
         except Conflict as error:
             told = f"the {kind} {name} has another owner of the annotation that rolls it: {error}"
             raise ProductionRefused(reasons.TARGET_CONFLICT, told) from error

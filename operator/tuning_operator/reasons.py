@@ -53,7 +53,8 @@ DATA_STEADY: Final = "DataSteady"  # none is
 # Promoted carries the state of status.promotion. Of a target that cannot be rolled, in the message of Held:
 TARGET_MISSING: Final = "TargetMissing"  # there is no object of that name
 TARGET_FORBIDDEN: Final = "TargetForbidden"  # the operator lacks the right; the chart gives it
-TARGET_NOT_PROMOTABLE: Final = "TargetNotPromotable"  # it lacks the label that allows it
+TARGET_NOT_PROMOTABLE: Final = "TargetNotPromotable"  # it lacks the label that allows it, or a pod template
+TARGET_INVALID: Final = "TargetInvalid"  # the controller of a Rollout refuses its spec
 PARAMETERS_LOST: Final = "ParametersLost"  # the record does not hold them any more
 TARGET_REFUSED: Final = "TargetRefused"  # the API server does not take the Job that brings them to production
 STAGING_REFUSED: Final = "StagingRefused"  # the API server does not take the Job that checks them

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -277,22 +278,140 @@ async def test_of_a_rollout_one_annotation_is_written_too(
     assert argo_rollout.view(after).parameters == FIRST and not argo_rollout.view(after).rolled_out
 
 
+def rollout(status: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    """Of generation 3, with three steps."""
+    steps = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 60}]
+    return {
+        "kind": "Rollout",
+        "metadata": {"name": NAME, "generation": 3, "labels": {"tuning.dev/promotable": "true"}},
+        "spec": {"template": {}, "strategy": {"canary": {"steps": steps}}} | spec,
+        "status": {"observedGeneration": "3"} | status,
+    }
+
+
 @pytest.mark.parametrize(
-    ("status", "rolled_out", "failed"),
+    ("status", "rolled_out"),
     [
-        ({"observedGeneration": "3", "phase": "Healthy"}, True, ""),
-        ({"observedGeneration": "2", "phase": "Healthy"}, False, ""),
-        ({"observedGeneration": "3", "phase": "Progressing"}, False, ""),
-        ({"observedGeneration": "3", "phase": "Paused", "message": "CanaryPauseStep"}, False, ""),
-        ({"observedGeneration": "3", "phase": "Degraded", "message": "RolloutAborted"}, False, "RolloutAborted"),
-        ({}, False, ""),
+        ({"phase": "Healthy"}, True),
+        ({"phase": "Healthy", "observedGeneration": "2"}, False),
+        ({"phase": "Progressing", "message": "more replicas need to be updated"}, False),
+        ({"phase": "Paused", "message": "CanaryPauseStep"}, False),
+        ({"phase": "Degraded", "message": "RolloutAborted: Rollout aborted update to revision 2"}, False),
+        ({}, False),
     ],
 )
-def test_how_a_rollout_stands(status: dict[str, str], rolled_out: bool, failed: str) -> None:
+def test_a_rollout_is_rolled_out_when_its_controller_says_so_of_this_generation(
+    status: dict[str, str], rolled_out: bool
+) -> None:
     """As `kubectl argo rollouts status` has it."""
-    metadata = {"name": NAME, "generation": 3, "labels": {"tuning.dev/promotable": "true"}}
-    seen = argo_rollout.view({"kind": "Rollout", "metadata": metadata, "spec": {"template": {}}, "status": status})
-    assert (seen.rolled_out, seen.failed, seen.problem) == (rolled_out, failed, None)
+    assert argo_rollout.view(rollout(status)).rolled_out == rolled_out
+    assert argo_rollout.view(rollout(status)).problem is None
+
+
+ABORTED = "RolloutAborted: Rollout aborted update to revision 2"
+LATE = 'ProgressDeadlineExceeded: ReplicaSet "digits-api-65b8f" has timed out progressing.'
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"),
+    [
+        ({"message": ABORTED, "abort": True}, ABORTED),
+        ({"message": ABORTED, "abort": True, "observedGeneration": "2"}, ""),
+        ({"message": ABORTED}, ""),
+        ({"message": LATE, "currentPodHash": "65b8f"}, LATE),
+        ({"message": LATE, "currentPodHash": "65b8f", "observedGeneration": "2"}, ""),
+        ({"message": LATE, "currentPodHash": "7c9d4"}, ""),
+    ],
+)
+def test_a_rollout_fails_by_its_own_pods_and_not_by_those_of_before(status: dict[str, Any], failed: str) -> None:
+    """A new pod template keeps the word `Degraded` of the one before until its own pods come."""
+    assert argo_rollout.view(rollout({"phase": "Degraded"} | status)).failed == failed
+
+
+@pytest.mark.parametrize(
+    ("status", "waiting"),
+    [
+        (
+            {"phase": "Paused", "message": "CanaryPauseStep", "currentStepIndex": 1},
+            "it is paused (CanaryPauseStep, step 2 of 3): `kubectl argo rollouts promote digits-api` lets it go on",
+        ),
+        (
+            {"phase": "Paused", "message": "manually paused", "currentStepIndex": 3},
+            "it is paused (manually paused): `kubectl argo rollouts promote digits-api` lets it go on",
+        ),
+        (
+            {"phase": "Degraded", "message": LATE, "currentPodHash": "7c9d4"},
+            f"its controller tells of its pods of before still: {LATE}",
+        ),
+        ({"phase": "Degraded", "message": LATE, "currentPodHash": "65b8f"}, ""),
+        ({"phase": "Paused", "message": "CanaryPauseStep", "observedGeneration": "2"}, ""),
+        ({"phase": "Progressing", "message": "more replicas need to be updated"}, ""),
+        ({"phase": "Healthy"}, ""),
+    ],
+)
+def test_what_a_rollout_waits_for_is_told_where_it_is_not_its_pods(status: dict[str, Any], waiting: str) -> None:
+    assert argo_rollout.view(rollout(status)).waiting == waiting
+
+
+@pytest.mark.parametrize(
+    ("strategy", "status", "went_back"),
+    [
+        ({"canary": {}}, {"abort": True}, True),
+        ({"canary": {}}, {"abort": True, "observedGeneration": "2"}, False),
+        ({"canary": {}}, {"message": LATE, "currentPodHash": "65b8f"}, False),
+        ({"canary": {"trafficRouting": {"nginx": {}}}}, {"abort": True}, False),
+        ({"canary": {"trafficRouting": {"nginx": {}}, "dynamicStableScale": True}}, {"abort": True}, True),
+        ({"blueGreen": {}}, {"abort": True}, False),
+    ],
+)
+def test_an_aborted_canary_has_started_pods_of_before_again(
+    strategy: dict[str, Any], status: dict[str, Any], went_back: bool
+) -> None:
+    seen = argo_rollout.view(rollout({"phase": "Degraded"} | status, strategy=strategy))
+    assert seen.went_back == went_back
+
+
+async def test_pods_are_started_anew_where_the_template_had_these_parameters_already(
+    cluster: Cluster, namespace: str, argo: Argo
+) -> None:
+    argo.sync()
+    await cluster.apply_to_target(rolling("Deployment", namespace, NAME, FIRST))
+    before = await read(cluster, namespace)
+    since = datetime(2026, 12, 1, 8, 30, tzinfo=UTC)
+    for _ in range(2):
+        await cluster.apply_to_target(rolling("Deployment", namespace, NAME, FIRST, anew=since))
+    after = await read(cluster, namespace)
+    annotations = after["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {PARAMETERS_ANNOTATION: f"{FIRST}@2026-12-01T08:30:00Z"}
+    assert after["metadata"]["generation"] == before["metadata"]["generation"] + 1
+    assert (view(after).parameters, view(after).template) == (FIRST, view(before).template)
+
+
+def test_a_rollout_without_a_pod_template_of_its_own_is_no_target() -> None:
+    referring = rollout({"phase": "Healthy"}, workloadRef={"kind": "Deployment", "name": "digits"})
+    del referring["spec"]["template"]
+    seen = argo_rollout.view(referring)
+    assert seen.parameters is None
+    assert seen.problem == (
+        "TargetNotPromotable",
+        "the Rollout digits-api takes its pods from another object (spec.workloadRef), so that there is no pod template"
+        " to write to: write spec.template instead",
+    )
+
+
+def test_a_rollout_that_its_controller_refuses_is_no_target_until_it_is_mended() -> None:
+    message = 'The Rollout "digits-api" is invalid: spec.strategy: Required value'
+    status = {"phase": "Degraded", "conditions": [{"type": "InvalidSpec", "status": "True", "message": message}]}
+    assert argo_rollout.view(rollout(status)).problem == ("TargetInvalid", f"{message}: mend it")
+    assert argo_rollout.view(rollout(status | {"observedGeneration": "2"})).problem is None
+
+
+@pytest.mark.parametrize(("seen", "failed"), [(3, "ReplicaSet has timed out"), (2, "")])
+def test_a_deployment_fails_by_its_own_pods_and_not_by_those_of_before(seen: int, failed: str) -> None:
+    late = {"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "ReplicaSet has timed out"}
+    status = {"observedGeneration": seen, "conditions": [late]}
+    body = {"metadata": {"name": NAME, "generation": 3}, "kind": "Deployment", "spec": {"template": {}}}
+    assert view({**body, "status": status}).failed == failed
 
 
 async def test_one_without_ready_pods_is_not_rolled_out(cluster: Cluster, namespace: str, argo: Argo) -> None:

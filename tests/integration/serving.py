@@ -11,6 +11,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
+from integration.studies import Study
+
 _POD = """
 import json, os, signal, sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -105,3 +107,33 @@ class Load:
                 error.close()
             except OSError:
                 continue  # it has just ended
+
+
+def in_production(study: Study, x: str, load: Load) -> None:
+    """Until every pod serves with this x."""
+
+    def stable(status: dict[str, Any]) -> bool:
+        promotion = status.get("promotion", {})
+        return (
+            promotion.get("state") == "Stable" and promotion.get("stable") is not None and "candidate" not in promotion
+        )
+
+    study.wait(lambda status: stable(status) and parameter(study) == x, f"with {x} in production", 180)
+    serves(study, x, load)
+
+
+def serves(study: Study, x: str, load: Load) -> None:
+    """Until pods with this x alone answer."""
+
+    def answers() -> set[str]:
+        before = load.asked
+        load.answers.clear()
+        study.kube.wait_for(lambda: load.asked, lambda asked: asked > before + 20)
+        return set(load.answers)
+
+    study.kube.wait_for(answers, lambda found: found == {x}, what=f"answers with {x}")
+
+
+def parameter(study: Study) -> str:
+    value: str = study.kube.get("ConfigMap", f"{study.name}-params-stable")["data"]["TUNING_PARAM_X"]
+    return value

@@ -13,7 +13,7 @@ from integration.harness import ControlPlane, Kube
 from integration.monitoring import Alertmanager, Model
 from integration.operator_fixtures import TOKEN, Studies
 from integration.services import Operator, Service
-from integration.serving import Load, deployment
+from integration.serving import Load, deployment, in_production, serves
 from integration.studies import Study, quick_study, shell
 
 HARMFUL = "0.8"
@@ -143,33 +143,3 @@ def test_from_the_first_round_over_a_canary_that_harms_to_a_round_that_is_promot
     ]
     assert study.status["rounds"][2]["trigger"] == "Alert"
     assert [one["metadata"]["name"] for one in kube.list("Deployment")] == ["api"]
-
-
-def in_production(study: Study, x: str, load: Load) -> None:
-    """Until every pod serves with this x."""
-
-    def stable(status: dict[str, Any]) -> bool:
-        promotion = status.get("promotion", {})
-        return (
-            promotion.get("state") == "Stable" and promotion.get("stable") is not None and "candidate" not in promotion
-        )
-
-    study.wait(lambda status: stable(status) and parameter(study) == x, f"with {x} in production", 180)
-    serves(study, x, load)
-
-
-def serves(study: Study, x: str, load: Load) -> None:
-    """Until pods with this x alone answer."""
-
-    def answers() -> set[str]:
-        before = load.asked
-        load.answers.clear()
-        study.kube.wait_for(lambda: load.asked, lambda asked: asked > before + 20)
-        return set(load.answers)
-
-    study.kube.wait_for(answers, lambda found: found == {x}, what=f"answers with {x}")
-
-
-def parameter(study: Study) -> str:
-    value: str = study.kube.get("ConfigMap", f"{study.name}-params-stable")["data"]["TUNING_PARAM_X"]
-    return value

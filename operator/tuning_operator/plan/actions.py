@@ -168,6 +168,8 @@ class MoveProduction:
     parameters: str
     """Name of their ConfigMap."""
     target: Target | None
+    anew: datetime | None = None
+    """Given where pods that have them in their template may have started with others: none of those is to stay."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from tuning_operator.rollout.target import TargetView, parameters_of, problem_of
 def view(body: Mapping[str, Any]) -> TargetView:
     """As the API server shows it."""
     metadata, status = body["metadata"], body.get("status") or {}
+    seen = status.get("observedGeneration", 0) >= metadata["generation"]
     return TargetView(
         metadata["name"],
         parameters_of(body),
-        rolled_out=_is_rolled_out(metadata["generation"], body["spec"].get("replicas", 1), status),
-        failed=_failure(status),
+        rolled_out=seen and _is_rolled_out(body["spec"].get("replicas", 1), status),
+        failed=_failure(status) if seen else "",
         problem=problem_of(body),
         ready=status.get("readyReplicas", 0),
         template=template_digest(body),
@@ -34,11 +35,10 @@ def template_digest(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _is_rolled_out(generation: int, replicas: int, status: Mapping[str, int]) -> bool:
+def _is_rolled_out(replicas: int, status: Mapping[str, int]) -> bool:
     """As `kubectl rollout status` has it."""
     updated = status.get("updatedReplicas", 0)
-    seen = status.get("observedGeneration", 0) >= generation
-    return seen and replicas <= updated >= status.get("replicas", 0) and status.get("availableReplicas", 0) >= updated
+    return replicas <= updated >= status.get("replicas", 0) and status.get("availableReplicas", 0) >= updated
 
 
 def _failure(status: Mapping[str, Any]) -> str:

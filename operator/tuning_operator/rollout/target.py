@@ -6,6 +6,7 @@ replicas, images and weights are for others to write.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from tuning_kube import names
@@ -16,6 +17,7 @@ from tuning_study.api.promotion_status import PromotionState
 
 Kind = Literal["Deployment", "Rollout"]
 _VERSIONS: Mapping[Kind, str] = {"Deployment": "apps/v1", "Rollout": "argoproj.io/v1alpha1"}
+_ANEW = "@"  # between the parameters and a time
 ABOUT_THE_TARGET: tuple[PromotionState, ...] = ("Candidate", "Held", "Canary", "Promoting", "RollingBack")
 """States in which it matters how the target stands."""
 
@@ -31,6 +33,11 @@ class TargetView:
     """Whether every pod has that template, and is ready; of a Job whether it has ended well."""
     failed: str = ""
     """Why its rollout does not come to an end."""
+    waiting: str = ""
+    """What its rollout waits for, where that is not its pods."""
+    went_back: bool = False
+    """Whether its controller has gone back to pods of before by itself: those it has started read the ConfigMap as it
+    was then, with the parameters that it went back from."""
     problem: tuple[str, str] | None = None
     """Why it cannot be rolled: a reason and a sentence."""
     ready: int = 0
@@ -71,18 +78,23 @@ def problem_of(body: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def parameters_of(body: Mapping[str, Any]) -> str | None:
     """Whose the pod template asks for."""
-    annotations = (body["spec"]["template"].get("metadata") or {}).get("annotations") or {}
+    template = body["spec"].get("template") or {}
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
     found: str | None = annotations.get(names.PARAMETERS_ANNOTATION)
-    return found
+    return found.partition(_ANEW)[0] if found is not None else None
 
 
-def rolling(kind: Kind, namespace: str, name: str, parameters: str) -> dict[str, Any]:
-    """What is applied, so that the object starts its pods anew with these parameters."""
+def rolling(kind: Kind, namespace: str, name: str, parameters: str, *, anew: datetime | None = None) -> dict[str, Any]:
+    """What is applied, so that the object starts its pods anew with these parameters.
+
+    With `anew` the template differs from every one that had these parameters before, so that no pod of those stays.
+    """
+    value = parameters if anew is None else f"{parameters}{_ANEW}{anew:%Y-%m-%dT%H:%M:%SZ}"
     return {
         "apiVersion": _VERSIONS[kind],
         "kind": kind,
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"template": {"metadata": {"annotations": {names.PARAMETERS_ANNOTATION: parameters}}}},
+        "spec": {"template": {"metadata": {"annotations": {names.PARAMETERS_ANNOTATION: value}}}},
     }
 
 

@@ -23,7 +23,7 @@ from tuning_study.results.outcome import Comparison
 
 class Life:
     """A study and its looks. Rounds are verified when a test says so; a Deployment, if there is one, rolls out at once
-    unless it is `slow` or `stuck`."""
+    unless it is `slow`, `stuck` or `waiting` for something."""
 
     def __init__(self, mode: str = "Automatic", **promotion: Any) -> None:
         self.spec = make_spec(
@@ -32,7 +32,8 @@ class Life:
             production={"metrics": [{"name": "accuracy", "source": {"push": {}}}]},
         )
         self.status = make_status(state="Running", round=0).model_copy(update={"rounds": []})
-        self.now, self.stuck, self.slow = NOW, False, False
+        self.now, self.stuck, self.slow, self.waiting = NOW, False, False, ""
+        self.went_back = False
         self.promote: str | None = None
         self.rollback: str | None = None
         self.retune: str | None = None
@@ -159,8 +160,17 @@ class Life:
             return None
         if promotion.state not in ("Candidate", "Held", "Canary", "Promoting", "RollingBack"):
             return None
-        failed, done = "timed out" if self.stuck else "", not (self.stuck or self.slow)
-        return TargetView("digits-api", self.rolled_to, done, failed, self.problem, template=self.template)
+        failed, done = "timed out" if self.stuck else "", not (self.stuck or self.slow or self.waiting)
+        return TargetView(
+            "digits-api",
+            self.rolled_to,
+            done,
+            failed,
+            self.waiting,
+            self.went_back,
+            self.problem,
+            template=self.template,
+        )
 
     def _canary(self) -> CanaryView | None:
         known = self.status.promotion.canary if self.status.promotion is not None else None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuning_operator import reasons
-from tuning_operator.plan.actions import KeepParameters, Record, StartRound, StartStaging
+from tuning_operator.plan.actions import KeepParameters, MoveProduction, Record, StartRound, StartStaging
 from tuning_operator.rollout.parameters_job import JobView
 from tuning_study.results.outcome import Comparison, Difference
 
@@ -244,6 +244,57 @@ def test_a_rollout_that_fails_goes_back() -> None:
     assert life.moves == [first, second, third, second]
     assert (life.state, life.promotion.stable, life.promotion.previous) == ("RolledBack", second, first)
     assert "the rollout of digits-api failed: timed out" in life.promotion.rolled_back[0].reason
+
+
+def test_what_a_rollout_waits_for_is_told_while_it_does_on_the_way_there_and_back() -> None:
+    life = promoted(target=DEPLOYMENT)
+    first = names(life)[0]
+    life.waiting = "it is paused"
+    life.asks("rollback")
+    life.looks(4)
+    assert (life.state, life.promotion.message) == ("RollingBack", f"{first} is not brought back yet: it is paused")
+    life.waiting = ""
+    life.looks(2)
+    assert life.state == "RolledBack"
+
+    life.verifies(BETTER)
+    life.waiting = "it is paused"
+    life.looks(4)
+    third, steps = names(life)[-1], life.promotion.steps
+    assert (life.state, life.promotion.message) == ("Promoting", f"{first} → {third}: it is paused")
+    assert value(life.status, "Promoted") == ("Unknown", "Promoting")
+    life.waiting, life.slow = "", True
+    life.look()
+    assert (life.promotion.message, life.promotion.steps) == (f"{first} → {third}", steps)
+    life.slow = False
+    life.looks(2)
+    assert life.promotion.stable == third
+
+
+def test_a_target_that_had_failed_before_does_not_stop_parameters_that_may_mend_it() -> None:
+    life = Life(target=DEPLOYMENT)
+    life.verifies()
+    life.stuck = True
+    life.looks(10)
+    assert life.state == "RolledBack"
+    life.verifies(BETTER)
+    life.look()
+    life.look()
+    life.stuck = False
+    life.looks()
+    assert (life.state, life.promotion.stable) == ("Stable", names(life)[-1])
+
+
+@pytest.mark.parametrize("went_back", [True, False])
+def test_pods_that_a_controller_has_brought_back_by_itself_are_started_anew(went_back: bool) -> None:
+    """The ConfigMap that they read had the parameters that fail."""
+    life = promoted(target=DEPLOYMENT)
+    life.verifies(BETTER)
+    life.stuck, life.went_back = True, went_back
+    life.looks(5)
+    *_, there, back = [action for action in life.done if isinstance(action, MoveProduction)]
+    assert (life.state, there.anew) == ("RollingBack", None)
+    assert (back.parameters, back.anew) == (names(life)[1], life.promotion.since if went_back else None)
 
 
 def test_a_first_rollout_that_fails_is_not_tried_again_and_again() -> None:

@@ -14,11 +14,9 @@ from tuning_study.promotion import requests
 
 
 def begin_promotion(draft: Draft, promotion: Promotion, name: str, told: Sequence[GateStatus]) -> None:
-    status = now(draft)
-    change = f"{status.stable} → {name}" if status.stable is not None else name
     if promotion.target is not None:
         draft.actions.append(TryTarget(promotion.target, name))
-    step(draft, "Promoting", change, who(draft), candidate=name, gates=list(told))
+    step(draft, "Promoting", _change(draft, name), who(draft), candidate=name, gates=list(told))
 
 
 def follow_rollout(draft: Draft, promotion: Promotion) -> None:
@@ -26,7 +24,10 @@ def follow_rollout(draft: Draft, promotion: Promotion) -> None:
     assert status.candidate is not None
     if target is not None and target.parameters == status.candidate and target.failed:
         _begin_return(draft, f"the rollout of {target.name} failed: {target.failed}", OPERATOR)
-    elif _has_moved(draft, promotion, status.candidate):
+        return
+    change = _change(draft, status.candidate)
+    update(draft, message=f"{change}: {target.waiting}" if target is not None and target.waiting else change)
+    if _has_moved(draft, promotion, status.candidate):
         before = f", before it was {status.stable}" if status.stable is not None else ""
         step(
             draft,
@@ -63,12 +64,19 @@ def goes_back(draft: Draft, promotion: Promotion) -> bool:
 
 
 def follow_return(draft: Draft, promotion: Promotion) -> None:
-    status = now(draft)
+    status, target = now(draft), draft.observed.target
     assert status.stable is not None
+    if target is not None and (target.failed or target.waiting):
+        update(draft, message=f"{status.stable} is not brought back yet: {target.failed or target.waiting}")
     if _has_moved(draft, promotion, status.stable):
         reason = status.rolled_back[-1].reason if status.rolled_back else ""
         message = f"{status.stable} is in production again, and {status.candidate} is not: {reason}"
         step(draft, "RolledBack", message, OPERATOR, candidate=None, gates=[])
+
+
+def _change(draft: Draft, name: str) -> str:
+    stable = now(draft).stable
+    return f"{stable} → {name}" if stable is not None else name
 
 
 def _has_moved(draft: Draft, promotion: Promotion, name: str) -> bool:
@@ -84,10 +92,9 @@ def _has_moved(draft: Draft, promotion: Promotion, name: str) -> bool:
     if problem is not None:
         update(draft, message=": ".join(problem))
         return False
-    if target.failed:
-        update(draft, message=f"{name} is not brought back yet: {target.failed}")
     if target.parameters != name:
-        draft.actions.append(MoveProduction(name, promotion.target))
+        returns = now(draft).state == "RollingBack" and target.went_back
+        draft.actions.append(MoveProduction(name, promotion.target, now(draft).since if returns else None))
         return False
     return target.rolled_out
 
