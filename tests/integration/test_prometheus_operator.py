@@ -20,7 +20,6 @@ import pytest
 
 from authority import Authority
 from contract.alerting import alerts, routed
-from contract.chart.conftest import helm, render  # noqa: F401 - fixtures
 from contract.chart.renderings import EVERYTHING, Object, Render, of
 from contract.servers import configured_prometheus
 from integration.harness import BinariesUnavailable, ControlPlane, Kube
@@ -51,7 +50,7 @@ def prometheus_operator(control_plane: ControlPlane) -> Iterator[PrometheusOpera
 
 
 @pytest.fixture
-def install(render: Render, prometheus_operator: PrometheusOperator, system: Kube) -> Iterator[Install]:  # noqa: F811
+def install(render: Render, prometheus_operator: PrometheusOperator, system: Kube) -> Iterator[Install]:
     """Installs what a release has for the Prometheus operator, for the time of the test; returns all of the release."""
     made: list[Object] = []
 
@@ -139,7 +138,7 @@ TAKEN = {
 def test_the_api_server_takes_every_object_as_it_stands(
     control_plane: ControlPlane,
     prometheus_operator: PrometheusOperator,
-    render: Render,  # noqa: F811
+    render: Render,
     values: tuple[str, ...],
 ) -> None:
     objects = monitoring_objects(render(*values))
@@ -152,7 +151,7 @@ def test_the_api_server_takes_every_object_as_it_stands(
 def test_the_api_server_would_see_a_wrong_field(
     control_plane: ControlPlane,
     prometheus_operator: PrometheusOperator,
-    render: Render,  # noqa: F811
+    render: Render,
     field: str,
     value: Any,
 ) -> None:
@@ -285,6 +284,21 @@ def test_an_exporter_with_a_certificate_is_scraped_over_https_if_it_can_prove_wh
             assert bool(series(url, "tuning_store_up")) == (health == "up")
     finally:
         exporter.stop()
+
+
+def test_a_monitor_in_another_namespace_is_left_alone_until_it_has_the_secret_beside_it(
+    install: Install, prometheus_operator: PrometheusOperator, system: Kube
+) -> None:
+    install(MONITOR, TLS, f'serviceMonitor.namespace="{MONITORING}"')
+    system.wait_for(
+        lambda: system.list("Event", namespace=MONITORING, api_version="v1"),
+        lambda events: "InvalidConfiguration" in {event["reason"] for event in events},
+    )
+    assert prometheus_operator.jobs() == {}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "tls", "namespace": MONITORING}}
+    system.apply({**secret, "stringData": {"ca.crt": RIGHT.pem()}})
+    system.wait_for(prometheus_operator.jobs, lambda jobs: len(jobs) == 2)
+    system.delete("Secret", "tls", namespace=MONITORING)
 
 
 # --- routes
