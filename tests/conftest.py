@@ -35,12 +35,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     if "control_plane" in needed and not session.config.option.collectonly:
-        from integration.harness.binaries import kueue, locate
+        from integration.harness.binaries import kueue, locate, prometheus_operator
 
         with contextlib.suppress(RuntimeError):  # the fixture meets it again, and reports it
             locate(say)
             if "kueue" in needed:
                 kueue(say)
+            if "prometheus_operator" in needed:
+                prometheus_operator(say)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The rules, and the configuration of docs/alerts.md, as the tests of both read them."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -35,6 +36,14 @@ def promtool(*arguments: str) -> str:
 
 def amtool(*arguments: str) -> str:
     return _run(servers.program("amtool", "prometheus-alertmanager"), *arguments)
+
+
+def routed(document: Any, folder: Path, **labels: str) -> str:
+    """The receivers of an alert with these labels, by this configuration of Alertmanager."""
+    path = folder / "alertmanager.yaml"
+    path.write_text(json.dumps(document))
+    told = [f"{name}={value}" for name, value in labels.items()]
+    return amtool("config", "routes", "test", f"--config.file={path}", *told).strip()
 
 
 def _run(*command: str) -> str:

@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -110,8 +110,6 @@ def prometheus(
     In `discovered`, a folder, are further ones, which come and go: files with their labels, as file_sd has them.
     `alertmanagers` are the `host:port` of those that it tells of the rules' alerts.
     """
-    server, port = program("prometheus", "prometheus"), free_port()
-    configuration = folder / "prometheus.yaml"
     static: dict[str, object] = {"job_name": "test", "honor_labels": True}
     static["static_configs"] = [{"targets": list(targets)}]
     found = {"job_name": "found", "file_sd_configs": [{"files": [f"{discovered}/*.json"], "refresh_interval": "1s"}]}
@@ -121,6 +119,23 @@ def prometheus(
         "rule_files": [str(rules)] if rules else [],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": alertmanagers}]}]},
     }
+
+    def scraped(url: str) -> None:
+        query = urllib.parse.quote('sum(up{job="test"}) or vector(0)')  # those discovered come and go meanwhile
+        answer = urllib.request.urlopen(f"{url}/api/v1/query?query={query}", timeout=1).read()
+        assert int(json.loads(answer)["data"]["result"][0]["value"][1]) == len(targets)
+
+    with configured_prometheus(folder, document, scraped) as url:
+        yield url
+
+
+@contextmanager
+def configured_prometheus(
+    folder: Path, document: Mapping[str, object], ready: Callable[[str], object] | None = None
+) -> Iterator[str]:
+    """A Prometheus with this configuration, from when `ready` no longer raises for its URL; its URL."""
+    server, port = program("prometheus", "prometheus"), free_port()
+    configuration = folder / "prometheus.yaml"
     configuration.write_text(json.dumps(document))
     command = [
         server,
@@ -129,13 +144,8 @@ def prometheus(
         "--rules.alert.resend-delay=1s",  # an Alertmanager that was restarted knows no alert until then
     ]
     url = f"http://127.0.0.1:{port}"
-
-    def scraped() -> None:
-        query = urllib.parse.quote('sum(up{job="test"}) or vector(0)')  # those discovered come and go meanwhile
-        answer = urllib.request.urlopen(f"{url}/api/v1/query?query={query}", timeout=1).read()
-        assert int(json.loads(answer)["data"]["result"][0]["value"][1]) == len(targets)
-
-    with running(command, folder / "log", scraped):
+    answers = ready or (lambda url: urllib.request.urlopen(f"{url}/-/ready", timeout=1).close())
+    with running(command, folder / "log", lambda: answers(url)):
         yield url
 
 

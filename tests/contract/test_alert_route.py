@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from . import servers
-from .alerting import ROOT, RULES, alerts, amtool, block, promtool, read
+from .alerting import ROOT, RULES, alerts, block, promtool, read, routed
 
 DIGITS = {"namespace": "team-a", "study": "digits"}
 
@@ -22,14 +22,6 @@ DIGITS = {"namespace": "team-a", "study": "digits"}
 def configuration() -> Any:
     """Alertmanager's, of the page."""
     return read(block("docs/alerts.md", "receivers:"))
-
-
-def routed(document: Any, folder: Path, **labels: str) -> str:
-    """The receivers of an alert with these labels."""
-    path = folder / "alertmanager.yaml"
-    path.write_text(json.dumps(document))
-    told = [f"{name}={value}" for name, value in labels.items()]
-    return amtool("config", "routes", "test", f"--config.file={path}", *told).strip()
 
 
 @pytest.mark.parametrize(

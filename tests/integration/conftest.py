@@ -1,4 +1,4 @@
-"""Fixtures of the integration tests besides those of tests/conftest.py: a node, and the operator on it."""
+"""Fixtures of the integration tests besides those of tests/conftest.py: a node, the operator on it, and the chart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from contract.chart.conftest import helm, render  # noqa: F401 - fixtures
 from integration.harness import ControlPlane, FakeNode
 from integration.operator_fixtures import (  # noqa: F401 - fixtures
     crd,

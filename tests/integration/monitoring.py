@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from contract.servers import program
 from integration.harness import ControlPlane
@@ -98,6 +99,14 @@ class Alertmanager(Program):
         with urllib.request.urlopen(f"http://{self.address}/api/v2/alerts?active=true", timeout=10) as answer:
             found: list[Object] = json.load(answer)
         return found
+
+    def failed_deliveries(self) -> float:
+        """How often nobody took what it had to tell, since it started."""
+        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=10) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            samples = [sample for family in families for sample in family.samples]
+        failed = "alertmanager_notification_requests_failed_total"
+        return sum(sample.value for sample in samples if sample.name == failed)
 
 
 def firing(prometheus: str) -> list[Object]:

@@ -103,9 +103,10 @@ def studies(operator: Operator, kube: Kube) -> Iterator[Studies]:
 @pytest.fixture
 def promotion_rights(system: Kube) -> Iterator[None]:
     """As the chart's `promotion.targets` and `promotion.canary` give them."""
-    rule = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch", "create", "delete"]}
+    deployments = {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "patch", "create", "delete"]}
+    rollouts = {"apiGroups": ["argoproj.io"], "resources": ["rollouts"], "verbs": ["get", "patch"]}
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "promotion"}}
-    system.apply({**role, "rules": [rule]})
+    system.apply({**role, "rules": [deployments, rollouts]})
     system.apply(
         {
             **role,

@@ -13,7 +13,7 @@ import pytest
 from integration.argo_rollouts import ArgoRollouts, Watched, owned, rollout, steps
 from integration.harness import ControlPlane, FakeNode, Kube
 from integration.operator_fixtures import Studies
-from integration.services import SYSTEM, Operator
+from integration.services import Operator
 from integration.serving import Load, in_production, serves
 from integration.studies import Study, quick_study, shell
 from tuning_kube.names import PARAMETERS_ANNOTATION, PROMOTION_MANAGER
@@ -35,25 +35,6 @@ TILL_TOLD: Object = {"pause": {}}
 def argo_rollouts(control_plane: ControlPlane) -> Iterator[ArgoRollouts]:
     with ArgoRollouts(control_plane, Path(FOLDER)) as running:
         yield running
-
-
-@pytest.fixture
-def rights(system: Kube) -> Iterator[None]:
-    """As the chart's `promotion.targets` gives them."""
-    rule = {"apiGroups": ["argoproj.io"], "resources": ["rollouts"], "verbs": ["get", "patch"]}
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "rollouts"}}
-    system.apply({**role, "rules": [rule]})
-    system.apply(
-        {
-            **role,
-            "kind": "ClusterRoleBinding",
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "rollouts"},
-            "subjects": [{"kind": "ServiceAccount", "name": "tuning-operator", "namespace": SYSTEM}],
-        }
-    )
-    yield
-    system.delete("ClusterRoleBinding", "rollouts")
-    system.delete("ClusterRole", "rollouts")
 
 
 class Api:
@@ -112,7 +93,12 @@ def is_seen(body: Object) -> bool:
 
 @pytest.fixture
 def api(
-    argo_rollouts: ArgoRollouts, rights: None, control_plane: ControlPlane, kube: Kube, studies: Studies, tmp_path: Path
+    argo_rollouts: ArgoRollouts,
+    promotion_rights: None,
+    control_plane: ControlPlane,
+    kube: Kube,
+    studies: Studies,
+    tmp_path: Path,
 ) -> Iterator[Api]:
     found, optimum = tmp_path / "found", tmp_path / "optimum"
     found.mkdir()

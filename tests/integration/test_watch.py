@@ -26,6 +26,7 @@ ACCURACY = {
     "baseline": {"value": 0.9},
 }
 SECONDS_TO_THE_FIRST_TRIAL = 30  # a third of it, where nothing else keeps the machine busy
+SECONDS_AWAY = 60  # of the exporter: longer than Alertmanager tries one delivery
 
 
 def svm(name: str, data: str) -> dict[str, Any]:
@@ -135,23 +136,32 @@ def test_alerts_are_one_round_whatever_fails_on_their_way(
         addresses = [manager.address for manager in managers]
         with prometheus(tmp_path, [model.address], tmp_path / "rules.yaml", *addresses, interval="1s") as url:
             model.accuracy = 0.8
+            study.wait(has_begun, "with a trial of round 2")
+            exporter.stop()
+            back = time.monotonic() + SECONDS_AWAY
             wait_for_rounds(study, 2)
             assert study.status["rounds"][1]["reason"] == "ModelIsBad: accuracy is 0.8"
 
             for manager in managers:  # what they have told is forgotten, and told anew
                 manager.stop()
                 manager.start()
-            exporter.stop()
             operator.kill()
             operator.start()
             study.kube.wait_for(lambda: firing(url), lambda alerts: len(alerts) == 1)
             for manager in managers:
                 study.kube.wait_for(manager.active, lambda alerts: len(alerts) == 1)
+                study.kube.wait_for(manager.failed_deliveries, lambda count: count > 0)
+            study.kube.wait_for(time.monotonic, lambda now: now > back, SECONDS_AWAY, "end of the exporter's minute")
+            [(moment,)] = postgres.query("SELECT now()")
             exporter.start()
+            known = f"FROM tuning_admin.alerts WHERE study = '{study.resource['metadata']['uid']}'"
+            told_again = f"SELECT resolved_at IS NULL AND seen_at > '{moment}' {known}"
+            study.kube.wait_for(lambda: postgres.query(told_again), lambda rows: rows == [(True,)])
+
             model.accuracy = 0.9
             study.kube.wait_for(lambda: firing(url), lambda alerts: alerts == [])
-            ended = "SELECT bool_and(resolved_at IS NOT NULL) FROM tuning_admin.alerts WHERE name = 'ModelIsBad'"
-            study.kube.wait_for(lambda: postgres.query(ended), lambda rows: rows == [(True,)])
+            resolved = f"SELECT resolved_at IS NOT NULL {known}"
+            study.kube.wait_for(lambda: postgres.query(resolved), lambda rows: rows == [(True,)])
             wait_for_rounds(study, 2)
     finally:
         for manager in managers:

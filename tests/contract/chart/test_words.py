@@ -38,6 +38,15 @@ def test_the_notes_say_how_to_see_whether_alerts_arrive(helm: str) -> None:
     assert "kubectl get prometheusrule -n tuning tuning --show-labels" in told
 
 
+def test_the_notes_say_where_a_monitor_in_another_namespace_looks_for_the_authority(helm: str) -> None:
+    elsewhere = ("serviceMonitor.enabled=true", 'serviceMonitor.namespace="monitoring"')
+    told = "is left out unless a Secret monitoring/tls has ca.crt, too\n"
+    assert told in notes(helm, *elsewhere, 'exporter.tls.existingSecret="tls"')
+    assert told not in notes(helm, *elsewhere)
+    assert "left out" not in notes(helm, "serviceMonitor.enabled=true", 'exporter.tls.existingSecret="tls"')
+    assert "left out" not in notes(helm, *elsewhere, 'exporter.tls={"existingSecret":"tls","caKey":""}')
+
+
 def test_the_readme_tells_every_value() -> None:
     generate = runpy.run_path(str(ROOT / "hack" / "generate.py"))
     table = generate["values_table"]((CHART / "values.yaml").read_text())

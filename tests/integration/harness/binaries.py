@@ -62,10 +62,28 @@ def kueue(say: Callable[[str], object] = lambda _: None) -> Path:
 
 def kueue_crds() -> list[Path]:
     """Return the files of Kueue's CRDs, of the module that its manager was built from."""
-    command = ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", _SOURCES["kueue"].pin]
-    module = _SOURCES["kueue"].module
-    found = subprocess.run(command, cwd=module, capture_output=True, text=True, check=True).stdout.strip()
-    return sorted(Path(found, "config/components/crd/bases").glob("*.yaml"))
+    return sorted(_module("kueue").glob("config/components/crd/bases/*.yaml"))
+
+
+def prometheus_operator(say: Callable[[str], object] = lambda _: None) -> Path:
+    """Return the Prometheus operator, built once for each user.
+
+    Raises:
+        BinariesUnavailable: it is not built, and there is no Go to build it.
+    """
+    return _built("prometheus-operator", say)
+
+
+def prometheus_operator_crds() -> list[Path]:
+    """Return the files of the Prometheus operator's CRDs, of the module that it was built from."""
+    return sorted(_module("prometheus-operator").glob("example/prometheus-operator-crd/*.yaml"))
+
+
+def _module(name: str) -> Path:
+    source = _SOURCES[name]
+    command = ["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", source.pin]
+    found = subprocess.run(command, cwd=source.module, capture_output=True, text=True, check=True).stdout
+    return Path(found.strip())
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,11 @@ class _Source:
 _SOURCES = {
     "etcd": _Source(_MODULES / "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
     "kueue": _Source(_MODULES / "kueue", "sigs.k8s.io/kueue/cmd/kueue", "sigs.k8s.io/kueue"),
+    "prometheus-operator": _Source(
+        _MODULES / "prometheus-operator",
+        "github.com/prometheus-operator/prometheus-operator/cmd/operator",
+        "github.com/prometheus-operator/prometheus-operator",
+    ),
     **{
         name: _Source(_MODULES, f"k8s.io/kubernetes/cmd/{name}", "k8s.io/kubernetes")
         for name in ("kube-apiserver", "kube-controller-manager", "kubectl")
