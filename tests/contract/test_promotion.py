@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import optuna
@@ -286,6 +287,43 @@ async def test_nothing_is_written_once_it_is_settled(rolling: Promoting) -> None
     rolling.cluster.wrote.clear()
     await rolling.settle(20)
     assert rolling.cluster.wrote == []
+
+
+@pytest.mark.parametrize(("seconds", "anew"), [(-60, False), (60, True)])
+async def test_pods_of_before_that_started_during_a_promotion_are_not_taken_for_such(
+    rolling: Promoting, seconds: int, anew: bool
+) -> None:
+    """They have the parameters of before in their template, and have read the candidate's."""
+    await rolling.finish_round(0.5)
+    await rolling.settle()
+    rolling.cluster.set_rollout("digits-api")
+    await rolling.settle()
+    stable = rolling.promotion["stable"]
+    await rolling.retune(0.9)
+    await rolling.settle()
+    assert rolling.promotion["state"] == "Promoting"
+    started = datetime.fromisoformat(rolling.promotion["changed"]) + timedelta(seconds=seconds)
+    rolling.cluster.pods = [served_by("old", stable, started)]
+    rolling.cluster.set_rollout("digits-api", stuck=True)
+    await rolling.settle()
+    template = rolling.cluster.objects["Deployment", "digits-api"]["spec"]["template"]
+    written = template["metadata"]["annotations"][PARAMETERS_ANNOTATION]
+    assert written.startswith(f"{stable}@" if anew else stable) and (written == stable) is not anew
+    rolling.cluster.set_rollout("digits-api")
+    await rolling.settle()
+    assert (rolling.promotion["state"], rolling.serving) == ("RolledBack", 0.5)
+
+
+def served_by(name: str, parameters: str, started: datetime) -> dict[str, Any]:
+    """A pod that was made long ago, whose container has started then."""
+    return {
+        "metadata": {
+            "name": name,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "annotations": {PARAMETERS_ANNOTATION: parameters},
+        },
+        "status": {"containerStatuses": [{"name": "main", "state": {"running": {"startedAt": started.isoformat()}}}]},
+    }
 
 
 def hooks(world: Promoting) -> dict[str, str]:

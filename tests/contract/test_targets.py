@@ -354,7 +354,7 @@ def test_what_a_rollout_waits_for_is_told_where_it_is_not_its_pods(status: dict[
 
 
 @pytest.mark.parametrize(
-    ("strategy", "status", "went_back"),
+    ("strategy", "status", "stale_pods"),
     [
         ({"canary": {}}, {"abort": True}, True),
         ({"canary": {}}, {"abort": True, "observedGeneration": "2"}, False),
@@ -365,10 +365,10 @@ def test_what_a_rollout_waits_for_is_told_where_it_is_not_its_pods(status: dict[
     ],
 )
 def test_an_aborted_canary_has_started_pods_of_before_again(
-    strategy: dict[str, Any], status: dict[str, Any], went_back: bool
+    strategy: dict[str, Any], status: dict[str, Any], stale_pods: bool
 ) -> None:
     seen = argo_rollout.view(rollout({"phase": "Degraded"} | status, strategy=strategy))
-    assert seen.went_back == went_back
+    assert seen.stale_pods == stale_pods
 
 
 async def test_pods_are_started_anew_where_the_template_had_these_parameters_already(

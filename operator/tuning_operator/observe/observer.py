@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,11 +18,20 @@ from tuning_operator.observe.results import ResultsCache, Standing
 from tuning_operator.observe.waiting import WaitClock
 from tuning_operator.rollout import argo_rollout, canary, deployment
 from tuning_operator.rollout.canary import CanaryView
-from tuning_operator.rollout.target import ABOUT_THE_TARGET, TargetView, forbidden, missing, object_of
+from tuning_operator.rollout.target import (
+    ABOUT_THE_TARGET,
+    TargetView,
+    forbidden,
+    have_started_since,
+    missing,
+    object_of,
+    selector_of,
+)
 from tuning_operator.stores import Location, Stores
 from tuning_store import rounds
 from tuning_store.values import Progress
 from tuning_store.versions import installed_versions
+from tuning_study.api.promotion_status import PromotionStatus
 from tuning_study.failures import grouped
 from tuning_study.round import study_name, verification_name
 from tuning_study.text import truncate
@@ -143,12 +152,27 @@ class Observer:
         kind, name = rolled
         try:
             if kind == "Rollout":
-                return argo_rollout.view(await self._cluster.read_rollout(study.namespace, name))
-            return deployment.view(await self._cluster.read_deployment(study.namespace, name))
+                body = await self._cluster.read_rollout(study.namespace, name)
+                view = argo_rollout.view(body)
+            else:
+                body = await self._cluster.read_deployment(study.namespace, name)
+                view = deployment.view(body)
         except NotFound:
             return missing(kind, name)
         except Forbidden:
             return forbidden(kind, name)
+        if await self._has_stale_pods(study, status, view, body):
+            return replace(view, stale_pods=True)
+        return view
+
+    async def _has_stale_pods(
+        self, study: Study, status: PromotionStatus, view: TargetView, body: Mapping[str, Any]
+    ) -> bool:
+        """Asked once, before the target is told to go back."""
+        if status.state != "RollingBack" or status.stable is None or view.parameters == status.stable:
+            return False
+        pods = await self._cluster.list_pods(study.namespace, selector_of(body))
+        return status.changed is not None and have_started_since(pods, status.stable, status.changed)
 
     async def _canary(self, study: Study) -> CanaryView | None:
         """As long as the status has one, whatever became of it."""

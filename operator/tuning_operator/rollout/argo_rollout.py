@@ -22,7 +22,7 @@ def view(body: Mapping[str, Any]) -> TargetView:
         rolled_out=phase == "Healthy",
         failed=failed,
         waiting=_waiting(body) if phase in ("Paused", "Degraded") and not failed else "",
-        went_back=seen and _has_gone_back(body),
+        stale_pods=seen and _has_gone_back(body),
         problem=problem_of(body) or _why_not_promotable(body) or (_why_invalid(body) if seen else None),
         ready=status.get("readyReplicas", 0),
     )

@@ -4,7 +4,7 @@ Nothing of it is ours but one annotation of its pod template, which says whose p
 replicas, images and weights are for others to write.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -35,9 +35,9 @@ class TargetView:
     """Why its rollout does not come to an end."""
     waiting: str = ""
     """What its rollout waits for, where that is not its pods."""
-    went_back: bool = False
-    """Whether its controller has gone back to pods of before by itself: those it has started read the ConfigMap as it
-    was then, with the parameters that it went back from."""
+    stale_pods: bool = False
+    """Whether pods that have the parameters of before in their template may serve with others: those that have started
+    while production changed read the ConfigMap as it was then."""
     problem: tuple[str, str] | None = None
     """Why it cannot be rolled: a reason and a sentence."""
     ready: int = 0
@@ -65,6 +65,18 @@ def forbidden(kind: Kind, name: str) -> TargetView:
     return TargetView(name, problem=(reasons.TARGET_FORBIDDEN, sentence))
 
 
+def selector_of(body: Mapping[str, Any]) -> str:
+    """Chooses its pods, and at worst others beside them."""
+    labels = (body["spec"].get("selector") or {}).get("matchLabels") or {}
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def have_started_since(pods: Iterable[Mapping[str, Any]], parameters: str, since: datetime) -> bool:
+    """Whether any of the pods with these parameters in their template was made since then, or runs a container that has
+    started since."""
+    return any(_parameters_in(pod) == parameters and _last_start(pod) >= since for pod in pods)
+
+
 def problem_of(body: Mapping[str, Any]) -> tuple[str, str] | None:
     """Why an object that is there must not be rolled."""
     metadata = body["metadata"]
@@ -78,10 +90,7 @@ def problem_of(body: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def parameters_of(body: Mapping[str, Any]) -> str | None:
     """Whose the pod template asks for."""
-    template = body["spec"].get("template") or {}
-    annotations = (template.get("metadata") or {}).get("annotations") or {}
-    found: str | None = annotations.get(names.PARAMETERS_ANNOTATION)
-    return found.partition(_ANEW)[0] if found is not None else None
+    return _parameters_in(body["spec"].get("template") or {})
 
 
 def rolling(kind: Kind, namespace: str, name: str, parameters: str, *, anew: datetime | None = None) -> dict[str, Any]:
@@ -108,3 +117,17 @@ def of_job(name: str, parameters: str, found: JobView | None) -> TargetView:
         found.finished == "Complete",
         f"{found.message}; delete the Job {name} to have it run again" if found.finished == "Failed" else "",
     )
+
+
+def _parameters_in(template: Mapping[str, Any]) -> str | None:
+    """Of a pod template, or of a pod."""
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    found: str | None = annotations.get(names.PARAMETERS_ANNOTATION)
+    return found.partition(_ANEW)[0] if found is not None else None
+
+
+def _last_start(pod: Mapping[str, Any]) -> datetime:
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    running = [(container.get("state") or {}).get("running") or {} for container in containers]
+    times = [pod["metadata"]["creationTimestamp"], *(each["startedAt"] for each in running if each.get("startedAt"))]
+    return max(map(datetime.fromisoformat, times))

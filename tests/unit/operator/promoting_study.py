@@ -33,7 +33,7 @@ class Life:
         )
         self.status = make_status(state="Running", round=0).model_copy(update={"rounds": []})
         self.now, self.stuck, self.slow, self.waiting = NOW, False, False, ""
-        self.went_back = False
+        self.stale_pods = False
         self.promote: str | None = None
         self.rollback: str | None = None
         self.retune: str | None = None
@@ -167,7 +167,7 @@ class Life:
             done,
             failed,
             self.waiting,
-            self.went_back,
+            self.stale_pods,
             self.problem,
             template=self.template,
         )

@@ -285,16 +285,15 @@ def test_a_target_that_had_failed_before_does_not_stop_parameters_that_may_mend_
     assert (life.state, life.promotion.stable) == ("Stable", names(life)[-1])
 
 
-@pytest.mark.parametrize("went_back", [True, False])
-def test_pods_that_a_controller_has_brought_back_by_itself_are_started_anew(went_back: bool) -> None:
-    """The ConfigMap that they read had the parameters that fail."""
+@pytest.mark.parametrize("stale_pods", [True, False])
+def test_pods_of_before_that_read_the_parameters_that_failed_are_started_anew(stale_pods: bool) -> None:
     life = promoted(target=DEPLOYMENT)
     life.verifies(BETTER)
-    life.stuck, life.went_back = True, went_back
+    life.stuck, life.stale_pods = True, stale_pods
     life.looks(5)
     *_, there, back = [action for action in life.done if isinstance(action, MoveProduction)]
     assert (life.state, there.anew) == ("RollingBack", None)
-    assert (back.parameters, back.anew) == (names(life)[1], life.promotion.since if went_back else None)
+    assert (back.parameters, back.anew) == (names(life)[1], life.promotion.since if stale_pods else None)
 
 
 def test_a_first_rollout_that_fails_is_not_tried_again_and_again() -> None:

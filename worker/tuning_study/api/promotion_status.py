@@ -98,6 +98,9 @@ class PromotionStatus(Model):
     )
     message: Message = Field("", description="The state in words.")
     since: datetime | None = Field(None, description="When the state began.")
+    changed: datetime | None = Field(
+        None, description="When other parameters last began to go to production: pods read them from then on."
+    )
     stable: Short | None = Field(
         None, description="The parameters in production. While rolling back, those that are gone back to."
     )

@@ -16,7 +16,8 @@ from tuning_study.promotion import requests
 def begin_promotion(draft: Draft, promotion: Promotion, name: str, told: Sequence[GateStatus]) -> None:
     if promotion.target is not None:
         draft.actions.append(TryTarget(promotion.target, name))
-    step(draft, "Promoting", _change(draft, name), who(draft), candidate=name, gates=list(told))
+    began, change = draft.observed.now, _change(draft, name)
+    step(draft, "Promoting", change, who(draft), candidate=name, gates=list(told), changed=began)
 
 
 def follow_rollout(draft: Draft, promotion: Promotion) -> None:
@@ -93,7 +94,7 @@ def _has_moved(draft: Draft, promotion: Promotion, name: str) -> bool:
         update(draft, message=": ".join(problem))
         return False
     if target.parameters != name:
-        returns = now(draft).state == "RollingBack" and target.went_back
+        returns = now(draft).state == "RollingBack" and target.stale_pods
         draft.actions.append(MoveProduction(name, promotion.target, now(draft).since if returns else None))
         return False
     return target.rolled_out
