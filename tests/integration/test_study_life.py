@@ -85,7 +85,7 @@ def test_the_first_trial_starts_within_seconds(studies: Studies, gate: Gate) -> 
     took = []
     for number in (1, 2, 3):
         began = time.monotonic()
-        study = studies(quick_study(f"quick-{number}", objective=gate.objective))
+        study = studies(quick_study(f"quick-{number}", objective=gate.objective, workers=alert_workers(1)))
         study.wait_for_starts(gate, number)
         took.append(time.monotonic() - began)
         if took[-1] < START_LIMIT:
