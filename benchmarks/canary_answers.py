@@ -25,7 +25,7 @@ _CANARY = Canary.model_validate(
     {
         "metrics": [
             {"name": "errors", "bad": "bad{ {{variant}} }", "total": "total{ {{variant}} }", "margin": 0.02},
-            {"name": "share", "query": "errors / requests", "max": MOST},
+            {"name": "share", "query": "errors{ {{variant}} } / requests{ {{variant}} }", "max": MOST},
         ]
     }
 )
