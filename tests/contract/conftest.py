@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from builders import make_round
 from tuning_store import schema
+from tuning_store.production import prepare
 from tuning_store.redis.storage import RedisStorage
 from tuning_store.rounds import start
 from tuning_store.store import Store, open_store
@@ -67,6 +68,15 @@ def fresh_database(server: str, force: str = "") -> Iterator[str]:
 def postgres_url(postgres_server: str) -> Iterator[str]:
     with fresh_database(postgres_server, force=" WITH (FORCE)") as url:
         yield url
+
+
+@pytest.fixture
+def admin(postgres_url: str) -> Iterator[Engine]:
+    """On a database with the tables of what production tells."""
+    prepare(postgres_url)
+    engine = create_engine(driver_url(postgres_url))
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
 """A canary whose requests programs count themselves: sums in the database, and what the operator makes of them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from tuning_exporter.inbox import counts as inbox
 from tuning_operator.keepers.canary import CanaryKeeper
@@ -20,21 +20,12 @@ from tuning_store.canary_counts import (
     read_counts,
 )
 from tuning_store.features import Place
-from tuning_store.production import forget, known_studies, prepare
-from tuning_store.urls import driver_url
+from tuning_store.production import forget, known_studies
 
 from .test_promotion import STABLE, TARGET, Promoting
 
 NOON = datetime(2026, 3, 8, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture
-def admin(postgres_url: str) -> Iterator[Engine]:
-    prepare(postgres_url)
-    engine = create_engine(driver_url(postgres_url))
-    yield engine
-    engine.dispose()
 
 
 def told(

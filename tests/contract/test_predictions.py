@@ -1,12 +1,12 @@
 """Predictions and labels are joined in the database, whatever comes first and however often."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 
 from builders import make_manifest_spec
 from tuning_operator.keepers.predictions import PredictionsKeeper
@@ -24,8 +24,7 @@ from tuning_store.predictions import (
     keep_predictions,
     read_tallies,
 )
-from tuning_store.production import forget, known_studies, prepare, read_evidence
-from tuning_store.urls import driver_url
+from tuning_store.production import forget, known_studies, read_evidence
 from tuning_study.api.production import PredictionsSource
 from tuning_study.production.observation import Observation
 from tuning_study.production.predictions import Tally, slot_of
@@ -34,14 +33,6 @@ NOON = datetime(2026, 3, 8, 12, tzinfo=UTC)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 HOURLY = PredictionsSource.model_validate({"score": "Accuracy", "window": "1h", "delay": "2h"})
-
-
-@pytest.fixture
-def admin(postgres_url: str) -> Iterator[Engine]:
-    prepare(postgres_url)
-    engine = create_engine(driver_url(postgres_url))
-    yield engine
-    engine.dispose()
 
 
 def predicted(*values: Any, at: datetime = NOON, study: str = "uid-1", named: str = "p") -> ToldPredictions:

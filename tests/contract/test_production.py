@@ -1,6 +1,5 @@
 """What production tells is kept: each alert as it stands, each observation once, for the study that it is about."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -34,14 +33,6 @@ from tuning_study.production.observation import Observation
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def admin(postgres_url: str) -> Iterator[Engine]:
-    prepare(postgres_url)
-    engine = create_engine(driver_url(postgres_url))
-    yield engine
-    engine.dispose()
 
 
 def sighting(firing: bool = True, *, study: str = "uid-1", key: str = "a", **more: Any) -> AlertSighting:

@@ -8,10 +8,11 @@ import random
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from integration.studies import Study
+from integration.studies import Study, quick_study, shell
 
 _POD = """
 import json, os, signal, sys
@@ -63,6 +64,11 @@ def deployment(name: str, study: str, found: Path, *, bad: str, replicas: int = 
             {"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         ],
     }
+    return deployed(name, container, replicas)
+
+
+def deployed(name: str, container: dict[str, Any], replicas: int = 2) -> dict[str, Any]:
+    """A Deployment of such containers, which may be promoted into."""
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -73,6 +79,25 @@ def deployment(name: str, study: str, found: Path, *, bad: str, replicas: int = 
             "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}},
         },
     }
+
+
+def promoting_study(name: str, optimum: Path, values: Sequence[float], **fields: Any) -> dict[str, Any]:
+    """The best x is the one that the file names: what is best changes with the data. `fields` hold what `promotion` has
+    besides, and other fields of the spec."""
+    score = f"awk -v x={{x}} -v b=$(cat {optimum}) 'BEGIN{{d = x - b; print \"accuracy=\" 1 - (d < 0 ? -d : d)}}'"
+    promotion = {"mode": "Automatic", "gates": {"minImprovement": 0.1}} | fields.pop("promotion")
+    spec = {"retune": {"cooldown": "0s", "budget": {"trials": len(values) + 1}}} | fields
+    return quick_study(
+        name,
+        metrics=[{"name": "accuracy", "direction": "Maximize"}],
+        parameters=[{"name": "x", "type": "Categorical", "values": list(values)}],
+        objective=shell(score),
+        strategy={"sampler": {"type": "Grid"}},
+        budget={"trials": len(values)},
+        verification={"top": 1, "repeats": 3},
+        promotion=promotion,
+        **spec,
+    )
 
 
 class Load:

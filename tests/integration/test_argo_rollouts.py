@@ -14,8 +14,8 @@ from integration.argo_rollouts import ArgoRollouts, Watched, owned, rollout, ste
 from integration.harness import ControlPlane, FakeNode, Kube
 from integration.operator_fixtures import Studies
 from integration.services import Operator
-from integration.serving import Load, in_production, serves
-from integration.studies import Study, quick_study, shell
+from integration.serving import Load, in_production, promoting_study, serves
+from integration.studies import Study
 from tuning_kube.names import PARAMETERS_ANNOTATION, PROMOTION_MANAGER
 
 Object = dict[str, Any]
@@ -103,22 +103,7 @@ def api(
     found, optimum = tmp_path / "found", tmp_path / "optimum"
     found.mkdir()
     optimum.write_text("0.2")
-    score = f"awk -v x={{x}} -v b=$(cat {optimum}) 'BEGIN{{d = x - b; print \"accuracy=\" 1 - (d < 0 ? -d : d)}}'"
-    manifest = quick_study(
-        "model",
-        metrics=[{"name": "accuracy", "direction": "Maximize"}],
-        parameters=[{"name": "x", "type": "Categorical", "values": [0.2, 0.5, 0.8]}],
-        objective=shell(score),
-        strategy={"sampler": {"type": "Grid"}},
-        budget={"trials": 3},
-        verification={"top": 1, "repeats": 3},
-        retune={"cooldown": "0s", "budget": {"trials": 4}},
-        promotion={
-            "mode": "Automatic",
-            "gates": {"minImprovement": 0.1},
-            "target": {"rollout": {"name": "api"}},
-        },
-    )
+    manifest = promoting_study("model", optimum, [0.2, 0.5, 0.8], promotion={"target": {"rollout": {"name": "api"}}})
     kube.apply(rollout("api", "model", found))
     get = partial(kube.get, "Rollout", "api")
     kube.wait_for(get, lambda body: body["status"]["phase"] == "Healthy", 60, "the first two pods")

@@ -3,13 +3,15 @@ Real API server, real Deployments, real PostgreSQL, no Prometheus."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from integration.operator_fixtures import TOKEN, Studies
 from integration.services import Service
-from integration.studies import Study, quick_study, shell
+from integration.serving import deployed, parameter, promoting_study
+from integration.studies import Study
 
 HARMFUL = "0.8"
 _POD = """
@@ -47,41 +49,13 @@ def service(study: str, exporter: Service) -> dict[str, Any]:
             {"name": "NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         ],
     }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "api", "labels": {"tuning.dev/promotable": "true"}},
-        "spec": {
-            "replicas": 2,
-            "selector": {"matchLabels": {"app": "api"}},
-            "template": {"metadata": {"labels": {"app": "api"}}, "spec": {"containers": [container]}},
-        },
-    }
+    return deployed("api", container)
 
 
-def promoting_study(optimum: str) -> dict[str, Any]:
-    """The best x is the one that the file names."""
-    score = f"awk -v x={{x}} -v b=$(cat {optimum}) 'BEGIN{{d = x - b; print \"accuracy=\" 1 - (d < 0 ? -d : d)}}'"
-    return quick_study(
-        "counted",
-        metrics=[{"name": "accuracy", "direction": "Maximize"}],
-        parameters=[{"name": "x", "type": "Categorical", "values": [0.2, 0.8]}],
-        objective=shell(score),
-        strategy={"sampler": {"type": "Grid"}},
-        budget={"trials": 2},
-        verification={"top": 1, "repeats": 3},
-        retune={"cooldown": "0s"},
-        promotion={
-            "mode": "Automatic",
-            "gates": {"minImprovement": 0.1},
-            "target": {"deployment": {"name": "api"}},
-            "canary": {
-                "metrics": [{"name": "complaints", "push": {}, "margin": 0.2}],
-                "minSamples": 20,
-                "for": "60s",
-            },
-        },
-    )
+def counted(optimum: Path) -> dict[str, Any]:
+    canary = {"metrics": [{"name": "complaints", "push": {}, "margin": 0.2}], "minSamples": 20, "for": "60s"}
+    target = {"deployment": {"name": "api"}}
+    return promoting_study("counted", optimum, [0.2, 0.8], promotion={"target": target, "canary": canary})
 
 
 def serves(study: Study, x: str) -> bool:
@@ -89,18 +63,13 @@ def serves(study: Study, x: str) -> bool:
     return promotion.get("state") == "Stable" and promotion.get("stable") is not None and parameter(study) == x
 
 
-def parameter(study: Study) -> str:
-    value: str = study.kube.get("ConfigMap", f"{study.name}-params-stable")["data"]["TUNING_PARAM_X"]
-    return value
-
-
 @pytest.mark.usefixtures("operator", "promotion_rights")
 def test_requests_that_pods_count_themselves_roll_a_canary_back(
-    studies: Studies, exporter: Service, tmp_path: Any
+    studies: Studies, exporter: Service, tmp_path: Path
 ) -> None:
     optimum = tmp_path / "optimum"
     optimum.write_text("0.2")
-    study = studies(promoting_study(str(optimum)))
+    study = studies(counted(optimum))
     study.kube.apply(service(study.name, exporter))
     study.wait(lambda _: serves(study, "0.2"), "with 0.2 in production", 60)
 

@@ -13,8 +13,8 @@ from integration.harness import ControlPlane, Kube
 from integration.monitoring import Alertmanager, Model
 from integration.operator_fixtures import TOKEN, Studies
 from integration.services import Operator, Service
-from integration.serving import Load, deployment, in_production, serves
-from integration.studies import Study, quick_study, shell
+from integration.serving import Load, deployment, in_production, promoting_study, serves
+from integration.studies import Study
 
 HARMFUL = "0.8"
 CANARY = {
@@ -58,22 +58,14 @@ class Killer:
                 self._operator.start()
 
 
-def promoting_study(optimum: Path) -> dict[str, Any]:
-    """The best x is the one that the file names: what is best changes with the data."""
-    score = f"awk -v x={{x}} -v b=$(cat {optimum}) 'BEGIN{{d = x - b; print \"accuracy=\" 1 - (d < 0 ? -d : d)}}'"
+def story(optimum: Path) -> dict[str, Any]:
     check = {"name": "check", "image": "check:1", "command": ["sh", "-c", 'test "$TUNING_PARAM_X" != 0']}
-    return quick_study(
+    return promoting_study(
         "model",
-        metrics=[{"name": "accuracy", "direction": "Maximize"}],
-        parameters=[{"name": "x", "type": "Categorical", "values": [0.2, 0.5, 0.8]}],
-        objective=shell(score),
-        strategy={"sampler": {"type": "Grid"}},
-        budget={"trials": 3},
-        verification={"top": 1, "repeats": 3},
+        optimum,
+        [0.2, 0.5, 0.8],
         retune={"triggers": ["Alert"], "cooldown": "0s", "budget": {"trials": 4}},
         promotion={
-            "mode": "Automatic",
-            "gates": {"minImprovement": 0.1},
             "staging": {"job": {"template": {"spec": {"containers": [check]}}}},
             "target": {"deployment": {"name": "api"}},
             "canary": CANARY,
@@ -110,7 +102,7 @@ def test_from_the_first_round_over_a_canary_that_harms_to_a_round_that_is_promot
         operator.configured(TUNING_PROMETHEUS_URL=url),
         Load(found) as load,
     ):
-        study = studies(promoting_study(optimum))
+        study = studies(story(optimum))
         with Killer(study, operator) as killer:
             in_production(study, "0.2", load)
 

@@ -10,8 +10,7 @@ import pytest
 
 from integration.harness import FakeNode, Kube
 from integration.operator_fixtures import Studies
-from integration.serving import Load, deployment, in_production, parameter, serves
-from integration.studies import quick_study, shell
+from integration.serving import Load, deployment, in_production, parameter, promoting_study, serves
 
 
 def serves_now(pod: dict[str, Any]) -> bool:
@@ -27,22 +26,7 @@ def test_a_pod_that_read_the_candidates_parameters_does_not_stay(
     optimum.write_text("0.2")
     kube.apply(deployment("api", "model", found, bad="none"))
     kube.patch("Deployment", "api", {"spec": {"progressDeadlineSeconds": 15}})
-    score = f"awk -v x={{x}} -v b=$(cat {optimum}) 'BEGIN{{d = x - b; print \"accuracy=\" 1 - (d < 0 ? -d : d)}}'"
-    manifest = quick_study(
-        "model",
-        metrics=[{"name": "accuracy", "direction": "Maximize"}],
-        parameters=[{"name": "x", "type": "Categorical", "values": [0.2, 0.5]}],
-        objective=shell(score),
-        strategy={"sampler": {"type": "Grid"}},
-        budget={"trials": 2},
-        verification={"top": 1, "repeats": 3},
-        retune={"cooldown": "0s"},
-        promotion={
-            "mode": "Automatic",
-            "gates": {"minImprovement": 0.1},
-            "target": {"deployment": {"name": "api"}},
-        },
-    )
+    manifest = promoting_study("model", optimum, [0.2, 0.5], promotion={"target": {"deployment": {"name": "api"}}})
     with Load(found) as load:
         study = studies(manifest)
         in_production(study, "0.2", load)

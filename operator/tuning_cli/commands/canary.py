@@ -70,7 +70,7 @@ def replay(
     found = asyncio.run(canary_replay.run(prometheus, asked, sides, began, ended))
     shown = found[:: len(found) // _SHOWN + 1]
     shown = shown if shown[-1] is found[-1] else [*shown, found[-1]]
-    pushed = ", ".join(metric.name for metric in promotion.canary.metrics if metric.push is not None)
+    pushed = ", ".join(promotion.canary.pushed)
     left_out = [f"left out, as no Prometheus has counts that were pushed: {pushed}"] if pushed else []
     text = "\n".join([table(canary_replay.rows(shown)), "", *left_out, canary_replay.outcome(asked, found)])
     print(render(output, canary_replay.document(asked, found), text))

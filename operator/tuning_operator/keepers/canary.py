@@ -2,7 +2,7 @@
 to. A task of the leading replica, beside the production keeper, which it never holds up."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,6 @@ from tuning_store.canaries import keep_state, read_state
 from tuning_store.canary_counts import Count, forget_counts, read_counts
 from tuning_store.exceptions import StoreError
 from tuning_store.features import Place
-from tuning_study.api.canary import Canary
 from tuning_study.promotion.canary.analysis import CanaryState, begin, look_interval, observe
 from tuning_study.promotion.canary.looks import Counters, Sides, Unread
 
@@ -78,12 +77,12 @@ class CanaryKeeper:
         if known is not None:
             return known
         kept = await self._stores.call(read_state, self._stores.admin_engine(), each.study, each.deployment)
-        if kept is None and _pushed_metrics(each.canary):
+        if kept is None and each.canary.pushed:
             await self._stores.call(forget_counts, self._stores.admin_engine(), each.study)
         return kept or begin(each.canary, now)
 
     async def _pushed(self, each: ServingCanary) -> Mapping[str, Sides]:
-        names = _pushed_metrics(each.canary)
+        names = each.canary.pushed
         if not names:
             return {}
         known = await self._stores.call(read_counts, self._stores.admin_engine(), each.study)
@@ -93,10 +92,6 @@ class CanaryKeeper:
     async def _ask(self, each: ServingCanary, prometheus: Prometheus, query: str, at: datetime) -> Value | Missing:
         server, whose = await self._servers.of(each.namespace, each.server)
         return server if isinstance(server, Missing) else await prometheus.query(server, query, at, whose)
-
-
-def _pushed_metrics(canary: Canary) -> Sequence[str]:
-    return [metric.name for metric in canary.metrics if metric.push is not None]
 
 
 def _counters(known: Mapping[str, Mapping[str, Count]], parameters: str, metric: str) -> Counters:

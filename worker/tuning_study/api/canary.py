@@ -1,6 +1,7 @@
 """`spec.promotion.canary`: what is compared between stable and the canary, and what has to be shown before the canary
 is promoted."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -149,3 +150,8 @@ class Canary(Model):
             field="warmup",
         ),
     )
+
+    @property
+    def pushed(self) -> Sequence[str]:
+        """Names of the metrics whose requests programs count."""
+        return [metric.name for metric in self.metrics if metric.push is not None]
