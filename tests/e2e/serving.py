@@ -39,21 +39,33 @@ class Handler(BaseHTTPRequestHandler):
 ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
 LOAD = """
-import collections, itertools, json, time, urllib.request
+import collections, itertools, json, os, time, urllib.request
 
+# The address, not the name: a lost packet of the cluster's DNS is no failure of the service.
+url = "http://{FLOWERS_API_SERVICE_HOST}:8080/predict".format_map(os.environ)
 told = collections.Counter()
+failures = []
+
+def ask():
+    sent = time.time()
+    try:
+        answer = json.load(urllib.request.urlopen(url, timeout=10))
+    except Exception as error:
+        failures.append(f"{time.strftime('%T', time.gmtime(sent))} after {time.time() - sent:.2f} s: {error!r}")
+        return None
+    told["answered"] += 1
+    return answer["C"], answer["gamma"]
+
+while (last := ask()) is None:  # until the node knows the way to a service that is a second old
+    time.sleep(0.1)
+told.clear()
+failures.clear()
 began = time.monotonic()
 for number in itertools.count(1):
-    try:
-        answer = json.load(urllib.request.urlopen("http://flowers-api:8080/predict", timeout=5))
-        told["answered"] += 1
-        last = answer["C"], answer["gamma"]
-    except Exception as error:
-        told["failed"] += 1
-        print(f"failed: {error!r}", flush=True)
+    last = ask() or last
     if number % 25 == 0:
         rate = number / (time.monotonic() - began)
-        print(json.dumps({**told, "last": last, "rate": round(rate)}), flush=True)
+        print(json.dumps({**told, "last": last, "rate": round(rate), "failures": failures}), flush=True)
     time.sleep(max(0.0, began + number / 50 - time.monotonic()))
 """
 SECURITY = {
