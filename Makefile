@@ -30,7 +30,7 @@ demo: $(VENV)/.local ## Tune a digits classifier on this machine: three workers,
 	$(BIN)/tuning run manifests/samples/quickstart.yaml
 
 .PHONY: demo-retune
-demo-retune: $(VENV)/.local ## Fifty years of a model: never retuned, each year, when degraded (PEERS=DIR: weather, too)
+demo-retune: $(VENV)/.local ## Fifty years of a model: never retuned, by schedule, when degraded (PEERS=DIR: weather, too)
 	PYTHONPATH=$(PEERS) OMP_NUM_THREADS=1 $(BIN)/python benchmarks/retune_demo.py
 
 .PHONY: demo-production

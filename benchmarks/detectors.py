@@ -40,10 +40,13 @@ def observed(values: Shares, samples: int | None) -> list[Observation]:
 def ours(
     source: Literal["Verified", "Given", "FirstObservations"] = "Given",
     spread: float | None = None,
+    *,
+    for_a_round: bool = False,
     **degraded: Any,
 ) -> Detector:
-    """A judgement each hour, of all observations until then. An observation that is better than a known baseline makes
-    no model degraded, so that its hour is left out once the noise is known."""
+    """A judgement each hour, of all observations until then, that the metric is degraded, or with evidence
+    `for_a_round`. An observation that is better than a known baseline makes no model degraded, so that its hour is left
+    out once the noise is known."""
     metric = ProductionMetric.model_validate({"name": "metric", "source": {"push": {}}, "degraded": degraded})
 
     def first_alarm(values: Shares, samples: int | None, baseline: float, start: int) -> int | None:
@@ -52,7 +55,8 @@ def ours(
         for hour in range(start, len(told)):
             if hour > max(start, LEARNT_FROM) and known is not None and told[hour].value >= baseline:
                 continue
-            if judge(metric, "Maximize", known, told[: hour + 1]).verdict == "Degraded":
+            found = judge(metric, "Maximize", known, told[: hour + 1])
+            if found.confirmed if for_a_round else found.verdict == "Degraded":
                 return hour
         return None
 

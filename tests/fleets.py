@@ -58,7 +58,7 @@ def metric(now: datetime, value: float = 0.951, evidence: float = 0.0, *, since:
         "level": LEVEL,
         "evidence": evidence,
         "message": told,
-        **({"degradedSince": iso(since)} if since else {}),
+        **({"degradedSince": iso(since), "confirmed": True} if since else {}),
     }
 
 

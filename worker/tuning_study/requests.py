@@ -15,6 +15,8 @@ from tuning_study.text import truncate
 MANUAL: Final = "Manual"
 ALERT: Final = "Alert"
 SCHEDULE: Final = "Schedule"
+DEGRADED_ALERT: Final = "TuningModelDegraded"
+"""Of our own alerts the one that asks for a round."""
 _BY_HAND = "requested by hand"
 _MAX_TOKEN, _MAX_REASON, _MAX_TRIGGER = 256, 256, 64  # characters
 

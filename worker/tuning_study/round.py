@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field
@@ -29,6 +30,8 @@ class ResolvedRound(Model):
     seed: int
     spec: TuningStudySpec
     versions: dict[str, str] = Field(default_factory=dict)
+    degraded_since: datetime | None = None
+    """Since when a metric of production was degraded as the round was asked for; None where none was."""
     verifies: int = 0
     """Of a verification: how many complete and pruned trials the search had whose best it measures again."""
 
@@ -45,12 +48,26 @@ class ResolvedRound(Model):
 
 
 def resolve(
-    spec: TuningStudySpec, *, namespace: str, name: str, uid: str, number: int, versions: Mapping[str, str]
+    spec: TuningStudySpec,
+    *,
+    namespace: str,
+    name: str,
+    uid: str,
+    number: int,
+    versions: Mapping[str, str],
+    degraded_since: datetime | None = None,
 ) -> ResolvedRound:
     seed = spec.seed if spec.seed is not None else seeds.study_seed(f"{namespace}/{name}")
     resolved_seed = seed if number == 1 else seeds.trial_seed(seed, number, "round")
     return ResolvedRound(
-        namespace=namespace, name=name, uid=uid, number=number, seed=resolved_seed, spec=spec, versions=dict(versions)
+        namespace=namespace,
+        name=name,
+        uid=uid,
+        number=number,
+        seed=resolved_seed,
+        spec=spec,
+        versions=dict(versions),
+        degraded_since=degraded_since,
     )
 
 

@@ -70,12 +70,14 @@ class TrialRun:
 
     def environment(self) -> dict[str, str]:
         """Who the trial is and where it may keep files, for whoever runs it."""
+        since = self.round.degraded_since
         return {
             "TUNING_TRIAL": str(self.trial.number),
             "TUNING_STUDY": self.round.study,
             "TUNING_SEED": str(self.seed),
             "TUNING_CHECKPOINT_DIR": str(self.make_checkpoint_dir()),
             "TUNING_ARTIFACTS_DIR": str(self.make_artifacts_dir()),
+            **({"TUNING_DEGRADED_SINCE": since.isoformat()} if since is not None else {}),
         }
 
     @property

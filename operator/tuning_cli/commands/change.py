@@ -1,7 +1,9 @@
 """Commands that change a study on a cluster."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import uuid4
 
@@ -77,15 +79,22 @@ def unfreeze(name: Name, namespace: Namespace = None, context: Context = None) -
 def observe(
     name: Name,
     values: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Such as accuracy=0.91; of a canary's requests bad ones and all, such as errors=3/200.",
             metavar="METRIC=VALUE...",
         ),
-    ],
+    ] = None,
     samples: Annotated[int | None, typer.Option(min=1, help="Behind each value, such as labelled predictions.")] = None,
     time: Annotated[
         datetime | None, typer.Option(metavar="TIME", help="When it was measured, as 2026-12-01T08:00; by default now.")
+    ] = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Predictions and later labels instead of values: CSV with the columns id, prediction, label, time.",
+        ),
     ] = None,
     parameters: Annotated[
         str | None, typer.Option(metavar="NAME", help="The ConfigMap that a canary's requests were served with.")
@@ -97,20 +106,46 @@ def observe(
     namespace: Namespace = None,
     context: Context = None,
 ) -> None:
-    """Tell a study how its model does in production, for metrics with `push: {}`."""
+    """Tell a study how its model does in production, for metrics with `push: {}` or `predictions`."""
     from tuning_client.cluster import client, observing
+    from tuning_client.cluster.predictions_file import read_predictions
 
+    given = {
+        "METRIC=VALUE": values,
+        "--samples": samples,
+        "--time": time,
+        "--sender": sender,
+        "--parameters": parameters,
+    }
     place, at = observing.exporter_at(exporter), time.astimezone() if time is not None else None
+    if predictions is not None:
+        _without(given, "--predictions", *given)
+        batches = list(read_predictions(predictions))  # a wrong line sends nothing of the file
+        found = observing.send_predictions(client.connect(context, namespace), place, name, batches)
+        left = f", {found['known']} were known, {found['late']} came too late" if found["known"] + found["late"] else ""
+        print(f"{name} is told {found['stored']} predictions and labels{left}; `tuning status {name}` shows the score")
+        return
+    if not values:
+        raise WrongUse("nothing to tell: write a metric and a number, such as accuracy=0.91, or --predictions FILE")
     if parameters is not None:
+        _without(given, "--parameters", "--samples")
         counts = dict(map(_count, values))
         connection = client.connect(context, namespace)
         compared = observing.send_counts(connection, place, name, counts, parameters=parameters, sender=sender, at=at)
         told = "" if compared else f", but no canary compares {parameters} now"
         print(f"{name} is told {', '.join(values)}{told}; `tuning status {name}` shows what it makes of it")
         return
+    _without(given, "values", "--sender")
     measured = dict(map(_value, values))
     observing.send(client.connect(context, namespace), place, name, measured, samples=samples, at=at)
     print(f"{name} is told {', '.join(values)}; `tuning status {name}` shows what it makes of it")
+
+
+def _without(given: Mapping[str, object], beside: str, *names: str) -> None:
+    """Raises WrongUse for what says nothing there."""
+    for name in names:
+        if given[name]:
+            raise WrongUse(f"{name} says nothing beside {beside}: leave one of them out")
 
 
 def _count(written: str) -> tuple[str, tuple[int, int]]:

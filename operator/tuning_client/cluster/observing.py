@@ -1,18 +1,20 @@
-"""Sends observations of a model in production, and counts of a canary's requests, to a cluster's exporter. Called by
-`tuning observe`."""
+"""Sends what is known of a model in production to a cluster's exporter: observations, predictions and labels, counts of
+a canary's requests. Called by `tuning observe`."""
 
 import json
 import shutil
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from tuning_client.cluster.client import Cluster
 from tuning_client.cluster.port_forward import Service, forwarded
+from tuning_client.cluster.predictions_file import Batch
 from tuning_client.exceptions import ClusterError, WrongUse
 
 PORT = 8080
@@ -63,6 +65,16 @@ def send_counts(
     if at is not None:
         body["time"] = at.isoformat()
     return bool(_post(cluster, exporter, "/counts", body)["stored"])
+
+
+def send_predictions(cluster: Cluster, exporter: Service, study: str, batches: Iterable[Batch]) -> Counter[str]:
+    """The numbers of those that were `stored`, `known` already, and too `late`. Raises as `send`; what was sent before
+    is stored, and may be sent again."""
+    told: Counter[str] = Counter()
+    for batch in batches:
+        body = {"study": study, "predictions": batch.predictions, "labels": batch.labels}
+        told.update(_post(cluster, exporter, "/predictions", body))
+    return told
 
 
 def _post(cluster: Cluster, exporter: Service, path: str, body: Mapping[str, object]) -> Mapping[str, Any]:

@@ -11,13 +11,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from tuning_store.production import AlertSighting
+from tuning_study.requests import DEGRADED_ALERT
 
 MAX_ALERTS = 5000
 _MAX_EVIDENCE = 2000  # characters of one name or value
 _MAX_ENTRIES = 8  # of evidence
 _MAX_REASON = 256  # characters
-_OURS = "Tuning"  # what the names of our own alerts begin with
-_ASKS = "TuningModelDegraded"  # the one of them that does; drift by itself only warns
+_OURS = "Tuning"  # what the names of our own alerts begin with, which warn; drift, too
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # of an object of Kubernetes
 Study = tuple[str, str]
 """Namespace and name."""
@@ -119,7 +119,7 @@ def _is_no_cause(alert: Alert) -> str | None:
     namespace, study = alert.labels.get("namespace"), alert.labels.get("study")
     if not namespace or not study:
         return f"{alert.name}: no labels `namespace` and `study`; add them to the rule"
-    if alert.name.startswith(_OURS) and alert.name != _ASKS:
+    if alert.name.startswith(_OURS) and alert.name != DEGRADED_ALERT:
         return f"{alert.name}: it warns, and asks for no round"
     if not (_NAME.fullmatch(namespace) and _NAME.fullmatch(study)):
         return f"{alert.name}: its labels `namespace` and `study` are no names of Kubernetes objects"

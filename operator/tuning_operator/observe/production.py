@@ -170,6 +170,7 @@ def _told(
         level=found.level,
         evidence=round(found.statistic / found.threshold, 3),
         degraded_since=since,
+        confirmed=found.confirmed if found.verdict != "Unknown" else before is not None and before.confirmed,
         stale=stale,
         message="; ".join(filter(None, (found.evidence, covered, unseen, missing if last is None or stale else ""))),
     )

@@ -38,7 +38,7 @@ def _requests(draft: Draft, spec: TuningStudySpec) -> Iterator[RetuneRequest]:
         yield by_annotation
     episode, production = draft.status.retune.episode, draft.observed.production
     if episode is not None and production is not None:
-        wanted = episodes.request_of(episode, production, draft.status.rounds, spec.retune, draft.observed.now)
+        wanted = episodes.request_of(episode, production, draft.status, spec.retune, draft.observed.now)
         if wanted is not None:
             yield wanted
     if scheduled := _scheduled_request(draft, spec):

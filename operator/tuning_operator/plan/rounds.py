@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from tuning_operator import reasons
 from tuning_operator.plan.actions import (
@@ -50,9 +51,12 @@ def start_round(
     asked: RetuneRequest | None = None,
 ) -> Plan:
     """`asked` is the request that the round answers, as far as it is known."""
-    resolved = resolve_round(draft, spec, number)
     started = draft.observed.now
-    entry = Round(round=number, start_time=started, trigger=trigger, reason=reason, study=resolved.study)
+    entry = Round(round=number, start_time=started, trigger=trigger, reason=reason)
+    if entry.is_retuned:
+        entry = entry.model_copy(update={"degraded_since": _degraded_since(draft.status)})
+    resolved = _resolve(draft, spec, entry)
+    entry = entry.model_copy(update={"study": resolved.study})
     budget = round_budget(spec.budget, spec.retune, retuned=entry.is_retuned)
     last = draft.status.rounds[-1] if draft.status.rounds and number > 1 else None
     if number > draft.status.round > 0:
@@ -231,6 +235,24 @@ def obey_selection(draft: Draft, spec: TuningStudySpec) -> None:
         draft.actions.append(SetSelection(spec.selection))
 
 
+def _degraded_since(status: TuningStudyStatus) -> datetime | None:
+    return min((entry.degraded_since for entry in status.production if entry.degraded_since is not None), default=None)
+
+
 def resolve_round(draft: Draft, spec: TuningStudySpec, number: int) -> ResolvedRound:
-    study, versions = draft.observed.study, draft.observed.versions
-    return resolve(spec, namespace=study.namespace, name=study.name, uid=study.uid, number=number, versions=versions)
+    """Of a round that has begun."""
+    begun = (entry for entry in draft.status.rounds if entry.round == number)
+    return _resolve(draft, spec, next(begun, Round(round=number)))
+
+
+def _resolve(draft: Draft, spec: TuningStudySpec, entry: Round) -> ResolvedRound:
+    study = draft.observed.study
+    return resolve(
+        spec,
+        namespace=study.namespace,
+        name=study.name,
+        uid=study.uid,
+        number=entry.round,
+        versions=draft.observed.versions,
+        degraded_since=entry.degraded_since,
+    )

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from tuning_report.fleet.watched import WatchedStudy
 from tuning_study.api.duration import format_duration
 from tuning_study.api.status import Episode, ProductionStatus
-from tuning_study.production.limits import MOST_ROUNDS, cooldown_ends, daily_limit_ends, next_round_of
+from tuning_study.production.limits import MOST_ROUNDS, cooldown_ends, daily_limit_ends, next_round_of, told_since
 from tuning_study.promotion.gates import OVERRIDABLE
 
 ForSomebody = Literal[
@@ -32,6 +32,7 @@ ByItself = Literal[
     "Cooldown",
     "DailyLimit",
     "RoundsLimit",
+    "Confirming",
     "Settling",
     "Gated",
     "Staging",
@@ -40,9 +41,10 @@ ByItself = Literal[
     "Frozen",
 ]
 """What goes on without anybody. RoundRunning: a round for what is wrong with the model. Cooldown, DailyLimit,
-RoundsLimit: as in `status.retune`. Settling: after a round that may have helped, until the model is seen to be well.
-Gated: a gate keeps parameters out. Staging: their check runs. Moving: a canary serves, or a target is being rolled.
-Queued: a round has yet to begin. Frozen: the annotation `tuning.dev/frozen-until`."""
+RoundsLimit: as in `status.retune`. Confirming: until the evidence is enough for a round. Settling: after a round that
+may have helped, until the model is seen to be well. Gated: a gate keeps parameters out. Staging: their check runs.
+Moving: a canary serves, or a target is being rolled. Queued: a round has yet to begin. Frozen: the annotation
+`tuning.dev/frozen-until`."""
 
 FOR_SOMEBODY: tuple[str, ...] = get_args(ForSomebody)
 BY_ITSELF: tuple[str, ...] = get_args(ByItself)
@@ -147,12 +149,18 @@ def _wait_of(
             return "RoundsLimit", "", None
         case "Frozen" if _is_frozen(study, now):  # told by itself
             return None
-    following = next_round_of(episode, rounds, retune)
-    if following is None and episode.rounds >= MOST_ROUNDS and not rounds[-1].helped:
+    following = next_round_of(episode, status, retune)
+    degraded = [entry for entry in status.production if entry.degraded_since]
+    unsure = bool(degraded) and not any(entry.confirmed for entry in degraded)
+    if episode.rounds >= MOST_ROUNDS and not unsure and told_since(rounds[-1], status) is not None:
         return "RoundsUsedUp", by_hand, None
     if following is None:
         return "Settling", "", None
-    return ("Cooldown", "", following) if following > now else None
+    if following > now:
+        return "Cooldown", "", following
+    if unsure:
+        return "Settling" if episode.rounds else "Confirming", "", None
+    return None
 
 
 def _refused(study: WatchedStudy, now: datetime) -> Iterator[Waiting]:

@@ -376,6 +376,7 @@ export const words = {
       Cooldown: "in its cooldown",
       DailyLimit: "daily limit of rounds",
       RoundsLimit: "rounds of other studies first",
+      Confirming: "until it is sure enough",
       Settling: "until it is seen to be well",
       Gated: "kept out by a gate",
       Staging: "is being checked",

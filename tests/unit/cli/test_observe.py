@@ -1,5 +1,6 @@
 """`tuning observe`: what is written of values and of counts, and what is said of anything else."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
 
     def post(_: object, __: object, path: str, body: dict[str, Any]) -> dict[str, int]:
         found.append((path, body))
+        if path == "/predictions":
+            return {"stored": len(body["predictions"] + body["labels"]), "known": 1, "late": 2}
         return {"stored": int(body.get("parameters") == R3)}
 
     monkeypatch.setattr(observing, "_post", post)
@@ -50,11 +53,27 @@ def test_that_no_canary_compares_these_parameters_is_told() -> None:
     )
 
 
+def test_predictions_and_labels_of_a_file(tmp_path: Path, sent: list[Any]) -> None:
+    file = tmp_path / "told.csv"
+    file.write_text("id,prediction,label\na,fraud,ok\nb,1,\n")
+    told = observe("--predictions", str(file)).output
+    assert told.startswith("digits is told 3 predictions and labels, 1 were known, 2 came too late; ")
+    [(path, body)] = sent
+    assert path == "/predictions"
+    assert body["predictions"] == [{"id": "a", "value": "fraud"}, {"id": "b", "value": 1}]
+    assert body["labels"] == [{"id": "a", "value": "ok"}]
+
+
 WRONG = [
     (("accuracy",), "'accuracy' is no observation: write a metric and a number, such as accuracy=0.91"),
     (("errors=3/200",), "such as accuracy=0.91; counts of a canary's requests need --parameters"),
     (("errors=3", "--parameters", R3), "'errors=3' counts no requests: write a metric, bad ones and all"),
     (("errors=-1/200", "--parameters", R3), "'errors=-1/200' counts no requests"),
+    (("errors=3/200", "--parameters", R3, "--samples", "9"), "--samples says nothing beside --parameters"),
+    (("accuracy=0.91", "--sender", "nightly"), "--sender says nothing beside values: leave one of them out"),
+    (("accuracy=0.91", "--predictions", "told.csv"), "METRIC=VALUE says nothing beside --predictions"),
+    ((), "nothing to tell: write a metric and a number, such as accuracy=0.91, or --predictions FILE"),
+    (("--predictions", "none.csv"), "none.csv: [Errno 2] No such file or directory"),
 ]
 
 

@@ -1,7 +1,7 @@
 """One cause, one round: whatever tells of it, in whatever order and however often."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,32 +12,41 @@ from builders import NOW
 from tuning_operator.observe.production import Production
 from tuning_operator.plan.episodes import follow, request_of
 from tuning_store.production import KnownAlert
+from tuning_study.api.promotion_status import PromotionStatus
 from tuning_study.api.retune import Retune
-from tuning_study.api.status import Episode, ProductionStatus, Round
+from tuning_study.api.status import Episode, ProductionStatus, Round, TuningStudyStatus
 from tuning_study.production.limits import MOST_ROUNDS
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+NOTHING_YET = TuningStudyStatus()
 ALERTS = Retune.model_validate({"triggers": ["Alert", "Degradation"]})
 
 
-def alert(key: str = "a", reason: str = "accuracy is 0.71") -> KnownAlert:
-    return KnownAlert(key, "ModelIsBad", reason, starts_at=NOW, seen_at=NOW)
+def alert(key: str = "a", reason: str = "accuracy is 0.71", name: str = "ModelIsBad") -> KnownAlert:
+    return KnownAlert(key, name, reason, starts_at=NOW, seen_at=NOW)
 
 
-def metric(degraded: bool = False) -> ProductionStatus:
-    return ProductionStatus(name="accuracy", degraded_since=NOW if degraded else None, message="accuracy 0.85 …")
+def metric(degraded: bool = False, confirmed: bool = False) -> ProductionStatus:
+    since = NOW if degraded else None
+    return ProductionStatus(name="accuracy", degraded_since=since, confirmed=confirmed, message="accuracy 0.85 …")
 
 
 FIRING = Production(alerts=[alert()])
-DEGRADED = Production(metrics=[metric(degraded=True)])
+DEGRADED = Production(metrics=[metric(degraded=True, confirmed=True)])
+UNSURE = Production(metrics=[metric(degraded=True)])
 
 
 def open_episode(**fields: Any) -> Episode:
     return Episode.model_validate({"trigger": "Alert", "since": NOW, "last_seen": NOW} | fields)
 
 
-def ended(outcome: str | None, started: datetime = NOW) -> list[Round]:
-    return [Round.model_validate({"round": 2, "trigger": "Alert", "start_time": started, "outcome": outcome})]
+def ended(outcome: str | None, **promotion: Any) -> TuningStudyStatus:
+    """Of a study whose second round, which started NOW, came to this."""
+    entry = Round.model_validate(
+        {"round": 2, "trigger": "Alert", "start_time": NOW, "outcome": outcome, "parameters": "digits-params-r2"}
+    )
+    told = PromotionStatus.model_validate(promotion) if promotion else None
+    return TuningStudyStatus(rounds=[entry], promotion=told)
 
 
 class TestWhatAnEpisodeIs:
@@ -75,32 +84,57 @@ class TestWhatAnEpisodeIs:
 
 def asks(
     episode: Episode,
-    rounds: Sequence[Round] = (),
+    status: TuningStudyStatus = NOTHING_YET,
     after: timedelta = MINUTE,
     production: Production = FIRING,
     **more: Any,
 ) -> bool:
     retune = ALERTS.model_copy(update=more)
-    return request_of(episode, production, rounds, retune, NOW + after) is not None
+    return request_of(episode, production, status, retune, NOW + after) is not None
 
 
 class TestWhenAnEpisodeAsksForARound:
     def test_at_once(self) -> None:
-        request = request_of(open_episode(), FIRING, [], ALERTS, NOW)
+        request = request_of(open_episode(), FIRING, NOTHING_YET, ALERTS, NOW)
         assert request is not None
         assert (request.trigger, request.reason) == ("Alert", "accuracy is 0.71")
 
     def test_by_a_cause_that_may_ask(self) -> None:
         both = Production(metrics=DEGRADED.metrics, alerts=FIRING.alerts)
-        request = request_of(open_episode(), both, [], Retune(triggers=["Degradation"]), NOW)
+        request = request_of(open_episode(), both, NOTHING_YET, Retune(triggers=["Degradation"]), NOW)
         assert request is not None and request.trigger == "Degradation"
 
     def test_not_when_the_cause_is_gone_before_it_could(self) -> None:
         assert not asks(open_episode(), production=Production())
 
+    def test_by_a_metric_only_when_the_evidence_is_enough_for_a_round(self) -> None:
+        assert not asks(open_episode(), production=UNSURE)
+        assert asks(open_episode(), production=DEGRADED)
+
+    def test_by_our_own_alert_of_a_metric_no_sooner_than_by_the_metric(self) -> None:
+        ours = alert(name="TuningModelDegraded")
+        assert not asks(open_episode(), production=replace(UNSURE, alerts=[ours]))
+        assert asks(open_episode(), production=replace(UNSURE, alerts=[alert()]))
+        assert asks(open_episode(), production=Production(alerts=[ours]))
+
     @pytest.mark.parametrize("outcome", ["Improved", None])
-    def test_never_again_after_a_round_that_may_have_helped(self, outcome: str | None) -> None:
+    def test_never_again_after_a_round_that_may_help_once_it_is_in_production(self, outcome: str | None) -> None:
         assert not asks(open_episode(rounds=1), ended(outcome), after=30 * DAY)
+        waits = ended(outcome, stable="digits-params-r1", stable_since=NOW, candidate="digits-params-r2")
+        assert not asks(open_episode(rounds=1), waits, after=30 * DAY)
+
+    def test_again_after_one_that_is_in_production_and_has_not_mended_it(self) -> None:
+        serves = ended("Improved", stable="digits-params-r2", stable_since=NOW + HOUR)
+        assert not asks(open_episode(rounds=1), serves, after=13 * HOUR - MINUTE, production=DEGRADED)
+        assert asks(open_episode(rounds=1), serves, after=13 * HOUR, production=DEGRADED)
+
+    def test_not_by_what_was_known_before_it_was_in_production(self) -> None:
+        serves = ended("Improved", stable="digits-params-r2", stable_since=NOW + HOUR)
+        assert not asks(open_episode(rounds=1), serves, after=30 * DAY, production=UNSURE)
+
+    def test_again_after_one_that_was_rolled_back(self) -> None:
+        back = ended("Improved", stable="digits-params-r1", rolled_back=[{"parameters": "digits-params-r2"}])
+        assert asks(open_episode(rounds=1), back, after=12 * HOUR)
 
     @pytest.mark.parametrize("outcome", ["NoBetter", "Failed"])
     @pytest.mark.parametrize(("rounds", "hours"), [(1, 12), (2, 24)])

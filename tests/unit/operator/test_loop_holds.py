@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from unit.operator.watched_study import BASELINE, YEAR, Ending, Shares, WatchedStudy, naive_starts, never_better
 
 WEEK = 168
-WEEKS = 52
 LABELS = [50, 200, 1000]
 
 
@@ -22,20 +21,14 @@ def years(labels: int, studies: int = 100) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("labels", LABELS)
 def test_a_hundred_studies_that_are_well_start_at_most_one_round_a_year(labels: int) -> None:
-    starts = [WatchedStudy(year, labels, {"falseAlarmsPerWeek": 0.0001}).starts() for year in years(labels)]
-    assert sum(map(len, starts)) <= 1
-
-
-@pytest.mark.parametrize("labels", LABELS)
-def test_they_start_fewer_rounds_than_the_default_accepts(labels: int) -> None:
     starts = [WatchedStudy(year, labels, {}).starts() for year in years(labels)]
-    assert sum(map(len, starts)) <= 100 * WEEKS * 0.01 / 3
+    assert sum(map(len, starts)) <= 1
 
 
 @pytest.mark.parametrize("degraded", [{"falseAlarmsPerWeek": 1}, {"bad": 2, "of": 5}], ids=["evidence", "plain"])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_hours_that_are_left_out_change_nothing(degraded: dict[str, Any], seed: int) -> None:
-    values = np.random.default_rng(seed).binomial(50, BASELINE - 0.01, 2 * WEEK) / 50
+    values = np.random.default_rng(seed).binomial(50, BASELINE - 0.03, 2 * WEEK) / 50
     starts = WatchedStudy(values, 50, degraded).starts()
     assert starts == WatchedStudy(values, 50, degraded).starts(every_hour=True)
     assert starts

@@ -13,10 +13,11 @@ from tuning_operator.plan.actions import (
     ScaleWorkers,
     SetBudget,
     StartRound,
+    StartWorkers,
 )
 from tuning_operator.plan.decide import plan
 from tuning_operator.plan.draft import Plan
-from tuning_study.api.status import Best, MetricValue, ParameterValue, RetuneStatus, Round
+from tuning_study.api.status import Best, MetricValue, ParameterValue, ProductionStatus, RetuneStatus, Round
 from tuning_study.budget import RoundLimits, StopReason
 from tuning_study.requests import RetuneRequest
 from unit.operator.plans import RUNNING, SPEC, SUSPENDED, ended, kinds, message, only, reasons, seen, value
@@ -114,6 +115,17 @@ class TestARequestForARound:
         assert decided.status.retune.last_handled == "please"
         assert "RetuneStarted" in reasons(decided)
         assert (decided.status.best, decided.status.trials.summary) == (None, "0/5")
+
+    def test_has_its_trials_told_since_when_the_model_is_degraded(self) -> None:
+        fell = NOW - timedelta(hours=5)
+        metrics = [ProductionStatus(name="accuracy", degraded_since=fell), ProductionStatus(name="latency")]
+        status = make_status(production=metrics)
+        decided = plan(ended(status=status, request="please"))
+        assert only(decided.actions, StartRound).resolved.degraded_since == fell
+        assert only(decided.actions, StartWorkers).resolved.degraded_since == fell
+        assert decided.status.rounds[-1].degraded_since == fell
+        well = plan(ended(status=make_status(production=metrics[1:]), request="please"))
+        assert only(well.actions, StartRound).resolved.degraded_since is None
 
     def test_that_was_read_already_is_not_read_again(self) -> None:
         first = plan(ended(request="please"))

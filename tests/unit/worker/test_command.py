@@ -1,6 +1,7 @@
 """The command contract, with real processes."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,12 @@ class TestWhatATrialIsTold:
         assert 0 <= int(environment["TUNING_SEED"]) < 2**32
         assert Path(environment["TUNING_CHECKPOINT_DIR"]).is_dir()
         assert not Path(environment["TUNING_METRICS_FILE"]).exists(), "its folder goes with the trial"
+
+    def test_since_when_the_model_in_production_is_degraded(self, tmp_path: Path) -> None:
+        assert "TUNING_DEGRADED_SINCE" not in self.told(tmp_path, {"x": 0.25, "kernel": "rbf"})[0]
+        trial = make_run(tmp_path, parameters=SPACE)
+        trial.round = trial.round.model_copy(update={"degraded_since": datetime(2026, 3, 1, 12, tzinfo=UTC)})
+        assert trial.environment()["TUNING_DEGRADED_SINCE"] == "2026-03-01T12:00:00+00:00"
 
     @pytest.mark.parametrize("name", ["pca.n-components", "PCA_N_COMPONENTS"])
     def test_a_variable_has_only_characters_that_shells_take(self, tmp_path: Path, name: str) -> None:

@@ -228,6 +228,11 @@ class Round(Model):
     data: Short | None = Field(
         None, description="Fingerprint of the data set that it was tuned on. Left out where its workers cannot tell."
     )
+    degraded_since: datetime | None = Field(
+        None,
+        description="Since when a metric of production was degraded as the round was asked for. Its trials are told, "
+        "as TUNING_DEGRADED_SINCE. Left out where none was.",
+    )
 
     @property
     def began_by(self) -> Trigger:
@@ -262,6 +267,11 @@ class ProductionStatus(Model):
         0.0, description="Evidence of degradation as a share of what is needed; from 1 on the metric is degraded."
     )
     degraded_since: datetime | None = Field(None, description="When it became degraded. Left out while it is well.")
+    confirmed: bool = Field(
+        False,
+        description="Whether it is degraded by evidence for a round: a hundred times as unlikely of a model that is "
+        "well, and all from after its parameters went to production.",
+    )
     stale: bool = Field(
         False, description="Whether observations are missed: none has come for three windows. Nothing is judged by it."
     )

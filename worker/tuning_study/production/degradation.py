@@ -9,6 +9,8 @@ threshold h within n observations with a probability of at most n·exp(-h), howe
 that h = ln(n / accepted) keeps what the manifest accepts, if observations do not depend on each other. Samples of one
 observation may: labels of one user, or of one batch, are worth fewer than they are. Their evidence is divided by how
 much more the observations vary than independent samples would.
+
+A round is dearer than a warning, so it takes more evidence: as much as a hundredth of the accepted false alarms would.
 """
 
 import math
@@ -29,6 +31,7 @@ LEARNT_FROM = 50
 
 _WEEK = timedelta(days=7)
 _LEAST_THRESHOLD = math.log(20)  # one observation a week, and any false alarm accepted, still want some evidence
+_FOR_A_ROUND = math.log(100)  # beyond the threshold
 _SAFETY = 2.0  # standard errors by which what was learnt may be wrong by chance
 _MOST_FOLD = 10.0  # a baseline of 1.0 is not taken to mean that no sample is ever wrong
 _LEAST_NOISE = 0.1  # of the distance between baseline and level
@@ -75,6 +78,10 @@ class Judgement:
     """Between 0 and the threshold; in the plain form, the bad ones among the last `of`."""
     since: datetime | None = None
     """Time of the observation with which the evidence began to rise; None unless Degraded."""
+    confirmed: bool = False
+    """Whether it is Degraded by evidence for a round, which all comes from these observations."""
+    missing: float = 0.0
+    """Evidence that a round takes beyond what there is; 0 in the plain form."""
     reason: str = ""
     """Why the verdict is Unknown."""
     of: int | None = None
@@ -92,6 +99,8 @@ class Judgement:
         else:
             summed = f"evidence {self.statistic:.1f} of {self.threshold:.1f}"
         since = "" if self.since is None else f" since {self.since.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+        if self.verdict == "Degraded" and not self.confirmed:
+            since += f"; a round takes {self.missing:.1f} more"
         return (
             f"{self.metric} {self.value:.4g} over {observed}, baseline {self.baseline.value:.4g} "
             f"({_CALLED[self.baseline.source]}), degraded level {self.level:.4g}; {summed}{since}"
@@ -281,18 +290,24 @@ def _accumulate(
     undecided: Judgement, judged: Sequence[Observation], evidence_of: Evidence, was_degraded: bool
 ) -> Judgement:
     """Degraded from when the evidence reaches the threshold until it is used up: recovery takes as much of it."""
-    threshold = undecided.threshold
+    threshold, for_a_round = undecided.threshold, undecided.threshold + _FOR_A_ROUND
     statistic, began, degraded = threshold if was_degraded else 0.0, 0, was_degraded
+    new, confirmed = 0.0, False  # what was known before is no evidence for another round
     for index, one in enumerate(judged):
         if statistic == 0:
-            began = index
-        statistic = min(threshold, max(0.0, statistic + evidence_of(one)))
+            began, new, confirmed = index, 0.0, False
+        evidence = evidence_of(one)
+        statistic = min(threshold, max(0.0, statistic + evidence))
         degraded = statistic >= threshold or (degraded and statistic > 0)
+        new = min(for_a_round, max(0.0, new + evidence))
+        confirmed = confirmed or new >= for_a_round
     return replace(
         _with_values_of(undecided, judged[began:] if statistic > 0 else judged[-1:]),
         verdict="Degraded" if degraded else "Healthy",
         statistic=statistic,
         since=judged[began].time if degraded else None,
+        confirmed=degraded and confirmed,
+        missing=for_a_round - new,
     )
 
 
@@ -310,6 +325,7 @@ def _count(undecided: Judgement, judged: Sequence[Observation], bad: int, of: in
         verdict="Healthy" if since is None else "Degraded",
         statistic=counts[-1],
         since=since,
+        confirmed=since is not None,
     )
 
 

@@ -80,6 +80,11 @@ class TestARoundForWhatIsWrong:
         found = only(make_watched(rounds=[no_better(90)], retune={"episode": episode(NOW - DAY, rounds=3)}))
         assert (found.kind, found.needs_somebody) == ("RoundsUsedUp", True)
 
+    def test_waits_until_the_evidence_is_enough_for_it(self) -> None:
+        unsure = {**ILL[0], "confirmed": False}
+        study = make_watched(spec=ASKS, production=[unsure], retune={"episode": episode(NOW - HOUR)})
+        assert only(study).kind == "Confirming"
+
     def test_that_is_due_does_not_wait(self) -> None:
         assert what_waits(degraded_study(), NOW) == []
 

@@ -22,6 +22,7 @@ from tuning_study.production.observation import Observation
 from .observations import VERIFIED, accuracy, hour, hourly
 
 GIVEN = BaselineValue(0.9, None, "Given")
+ENOUGH = [("verdict", "Degraded"), ("confirmed", True)]
 NOISY = [0.9, 0.91, 0.89, 0.92, 0.88] * 10
 
 
@@ -62,6 +63,24 @@ class TestSharesOfSamples:
         first = states.index("Healthy")
         assert states == ["Degraded"] * first + ["Healthy"] * (31 - first)
         assert first > 10
+
+    def test_a_round_takes_more_evidence_than_a_warning(self) -> None:
+        found = [verdict(hourly([0.84] * hours, 50)) for hours in range(1, 40)]
+        degraded, confirmed = ([getattr(each, name) for each in found].index(value) + 1 for name, value in ENOUGH)
+        assert degraded < confirmed < 2 * degraded
+        assert "; a round takes " in found[degraded - 1].evidence
+        assert "; a round takes " not in found[confirmed - 1].evidence
+
+    def test_what_was_known_before_is_no_evidence_for_another_round(self) -> None:
+        metric = accuracy()
+        still = judge(metric, "Maximize", VERIFIED, hourly([0.84], 50), was_degraded=True)
+        assert (still.verdict, still.confirmed) == ("Degraded", False)
+        again = judge(metric, "Maximize", VERIFIED, hourly([0.84] * 40, 50), was_degraded=True)
+        assert again.confirmed
+
+    def test_a_round_is_no_longer_asked_for_by_a_model_that_has_recovered(self) -> None:
+        assert verdict(hourly([0.7] * 20, 500)).confirmed
+        assert not verdict(hourly([0.7] * 20 + [0.9] * 3, 500)).confirmed
 
     def test_a_flawless_baseline_forgives_single_errors(self) -> None:
         flawless = BaselineValue(1.0, 0.0, "Verified")
