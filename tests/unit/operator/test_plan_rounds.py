@@ -8,6 +8,7 @@ import pytest
 
 from builders import NOW, choice, make_progress, make_spec, make_status
 from tuning_operator.executors.view import WorkersView
+from tuning_operator.observe.production import Production
 from tuning_operator.plan.actions import (
     RemoveWorkers,
     ScaleWorkers,
@@ -119,12 +120,11 @@ class TestARequestForARound:
     def test_has_its_trials_told_since_when_the_model_is_degraded(self) -> None:
         fell = NOW - timedelta(hours=5)
         metrics = [ProductionStatus(name="accuracy", degraded_since=fell), ProductionStatus(name="latency")]
-        status = make_status(production=metrics)
-        decided = plan(ended(status=status, request="please"))
+        decided = plan(ended(production=Production(metrics), request="please"))
         assert only(decided.actions, StartRound).resolved.degraded_since == fell
         assert only(decided.actions, StartWorkers).resolved.degraded_since == fell
         assert decided.status.rounds[-1].degraded_since == fell
-        well = plan(ended(status=make_status(production=metrics[1:]), request="please"))
+        well = plan(ended(production=Production(metrics[1:]), request="please"))
         assert only(well.actions, StartRound).resolved.degraded_since is None
 
     def test_that_was_read_already_is_not_read_again(self) -> None:
