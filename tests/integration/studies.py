@@ -177,18 +177,18 @@ class Study:
 
     # --- waiting
 
-    def wait(self, predicate: Callable[[Object], object], what: str, timeout: float = 30) -> Object:
+    def wait(self, predicate: Callable[[Object], object], what: str, timeout: float = 60) -> Object:
         """Until the status is as `predicate` says."""
         status: Object = self.kube.wait_for(lambda: self.status, predicate, timeout, f"{self.name} {what}")
         return status
 
-    def wait_until(self, state: str, round: int | None = None, timeout: float = 30) -> Object:
+    def wait_until(self, state: str, round: int | None = None, timeout: float = 60) -> Object:
         def there(status: Object) -> bool:
             return status["state"] == state and round in (None, status["round"])
 
         return self.wait(there, f"{state} in round {round or 'any'}", timeout)
 
-    def wait_for_condition(self, kind: str, value: str, reason: str | None = None, timeout: float = 30) -> Object:
+    def wait_for_condition(self, kind: str, value: str, reason: str | None = None, timeout: float = 60) -> Object:
         def holds(status: Object) -> bool:
             return any(
                 (found["type"], found["status"]) == (kind, value) and reason in (None, found["reason"])
@@ -197,7 +197,7 @@ class Study:
 
         return self.wait(holds, f"{kind}={value} {reason or ''}", timeout)
 
-    def wait_for_event(self, reason: str, words: str = "", timeout: float = 30) -> str:
+    def wait_for_event(self, reason: str, words: str = "", timeout: float = 60) -> str:
         """Until there is such an Event; returns its message."""
 
         def found(events: list[tuple[str, str]]) -> list[str]:
@@ -205,16 +205,16 @@ class Study:
 
         return found(self.kube.wait_for(lambda: self.events, found, timeout, f"{reason} of {self.name}"))[0]
 
-    def wait_for_end_of(self, kind: str, name: str, timeout: float = 30) -> None:
+    def wait_for_end_of(self, kind: str, name: str, timeout: float = 60) -> None:
         self.kube.wait_for(lambda: self.exists(kind, name), lambda there: not there, timeout, f"end of {kind} {name}")
 
-    def wait_for_pods(self, count: int, round: int = 1, timeout: float = 30) -> list[Object]:
+    def wait_for_pods(self, count: int, round: int = 1, timeout: float = 60) -> list[Object]:
         pods: list[Object] = self.kube.wait_for(
             lambda: self.pods(round), lambda pods: len(pods) == count, timeout, f"{count} pods of {self.name}"
         )
         return pods
 
-    def wait_for_starts(self, gate: Gate, count: int, timeout: float = 30) -> list[int]:
+    def wait_for_starts(self, gate: Gate, count: int, timeout: float = 60) -> list[int]:
         starts: list[int] = self.kube.wait_for(
             lambda: gate.starts, lambda starts: len(starts) >= count, timeout, f"{count} trials at the gate"
         )

@@ -123,7 +123,7 @@ class Kube:
         self,
         get: Callable[[], Any],
         predicate: Callable[[Any], object],
-        timeout: float = 30,
+        timeout: float = 60,
         what: str = "",
     ) -> Any:
         """Call `get` until `predicate` is true of its result, and return that.
