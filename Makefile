@@ -55,7 +55,7 @@ chaos: $(VENV)/.dev ## Every fault, CHAOS_REPEATS times at moments from CHAOS_SE
 
 .PHONY: e2e
 e2e: $(VENV)/.dev ## End-to-end tests on the cluster that KUBECONFIG names; its nodes need the images
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e --timeout=600
 
 .PHONY: images
 images: ## Build the images (docker by default; IMAGE_BUILD="command" is called with: CONTEXT TAG --target NAME)

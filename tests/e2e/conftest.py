@@ -70,7 +70,7 @@ def run(command: list[str], stdin: str | None = None) -> str:
     return ended.stdout
 
 
-def eventually(check: Callable[[], Any], seconds: float = 60) -> Any:
+def eventually(check: Callable[[], Any], seconds: float = 120) -> Any:
     """Repeat a check until it passes; after `seconds` its assertion stands."""
     for attempt in Retrying(
         stop=stop_after_delay(seconds),

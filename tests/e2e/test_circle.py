@@ -42,7 +42,7 @@ def test_a_firing_alert_starts_round_2_once(kubectl: Kubectl, system: Kubectl, t
     kubectl.wait("watched", "Complete")
 
     with _monitoring(system, kubectl.namespace, tmp_path) as alertmanager:
-        eventually(lambda: _round_is_complete(kubectl, 2), 90)
+        eventually(lambda: _round_is_complete(kubectl, 2))
 
         status = kubectl.status("watched")
         assert status["retune"]["reason"] == "ModelIsBad: the best loss is not good enough"
@@ -51,7 +51,7 @@ def test_a_firing_alert_starts_round_2_once(kubectl: Kubectl, system: Kubectl, t
 
         # Alertmanager repeats what still fires: it is one episode, which has had its round.
         told = _deliveries(alertmanager)
-        eventually(lambda: _has_delivered(alertmanager, told + 3), 60)
+        eventually(lambda: _has_delivered(alertmanager, told + 3))
         retune = kubectl.status("watched")["retune"]
         assert (kubectl.status("watched")["round"], retune["episode"]["rounds"]) == (2, 1)
     assert [reason for reason, _ in kubectl.events("watched")].count("RetuneStarted") == 1
@@ -174,7 +174,7 @@ def _alertmanager(exporter: int, token: str) -> object:
 def _process(command: str, ready: str) -> Iterator[None]:
     process = subprocess.Popen(shlex.split(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        eventually(lambda: _answers(ready), 30)
+        eventually(lambda: _answers(ready))
         yield
     finally:
         process.terminate()

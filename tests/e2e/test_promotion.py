@@ -154,20 +154,20 @@ def test_a_canary_that_answers_worse_is_rolled_back_and_one_that_does_not_is_pro
 
         gammas(kubectl, 50, 100)  # a model that knows its own flowers by heart, and no others
         kubectl("annotate tstudy flowers tuning.dev/promote=harmful")
-        eventually(lambda: stands_beside(kubectl), 60)
-        eventually(lambda: settled(kubectl, "RolledBack"), 60)
+        eventually(lambda: stands_beside(kubectl))
+        eventually(lambda: settled(kubectl, "RolledBack"))
         promotion = kubectl.status("flowers")["promotion"]
         assert "wrong: the canary is worse than stable" in promotion["message"]
         assert promotion["canary"]["evidence"][0]["effect"] > 0.2
         assert kubectl.get("configmap flowers-params-stable")["data"] == first
-        eventually(lambda: alone(kubectl), 60)
+        eventually(lambda: alone(kubectl))
 
         gammas(kubectl, 0.3, 0.4)
         told = tuning("promote", "flowers", "--reason", "another range", namespace=kubectl.namespace)
         assert "is in production, before it was flowers-params-r1-" in told
         gamma = float(kubectl.get("configmap flowers-params-stable")["data"]["TUNING_PARAM_GAMMA"])
         eventually(lambda: predicts_with(kubectl, gamma))
-        eventually(lambda: alone(kubectl), 60)
+        eventually(lambda: alone(kubectl))
         ended = asked(kubectl)
         assert ended["failures"] == [] and ended["rate"] >= 40, ended
         kinds = [

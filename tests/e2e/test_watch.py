@@ -77,8 +77,8 @@ def test_an_alert_from_inside_the_cluster_is_one_round_with_its_job_and_events(
 def test_a_model_that_is_told_to_be_worse_is_tuned_anew_unless_it_is_frozen(kubectl: Kubectl, study: str) -> None:
     tuning("freeze", study, "--until", "1h", namespace=kubectl.namespace)
     tuning("observe", study, "accuracy=0.7", "--samples", "1000", namespace=kubectl.namespace)
-    kubectl("wait tstudy watched --for=condition=Degraded --timeout=30s")
-    kubectl("wait tstudy watched --for=jsonpath={.status.retune.episode.waitsFor}=Frozen --timeout=30s")
+    kubectl("wait tstudy watched --for=condition=Degraded --timeout=60s")
+    kubectl("wait tstudy watched --for=jsonpath={.status.retune.episode.waitsFor}=Frozen --timeout=60s")
     assert rounds(kubectl) == [(1, "Created")]
 
     tuning("unfreeze", study, namespace=kubectl.namespace)

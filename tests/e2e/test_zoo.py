@@ -39,7 +39,7 @@ def test_zoo(kubectl: Kubectl, name: str) -> None:
     assert status["state"] == "Complete", status["conditions"]
     assert (trials["complete"] + trials["pruned"], trials["running"], trials["waiting"]) == (TRIALS, 0, 0)
     assert trials["failed"] > 0
-    eventually(lambda: no_worker_lives(kubectl), 90)
+    eventually(lambda: no_worker_lives(kubectl))
     kubectl("delete tstudy --all")
 
 
