@@ -41,7 +41,8 @@ _EXAMPLES = {
     "trial": "the trial's number: &trial=3",
     "place": "the study: ?place=NAMESPACE/NAME",
 }
-_FIRST = 1.0  # seconds that the page waits for what it shows first
+_FIRST = 2.0  # seconds that the page waits for what it shows first
+_SPLIT = "\x00"  # where the data go into the page
 _PING = 15.0  # seconds; tells a page that is gone from one that is quiet
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -143,13 +144,19 @@ class _Dashboard:
     async def _stop(self, _: web.Application) -> None:
         self._stopping.set()
 
-    async def page(self, request: web.Request) -> web.Response:
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """In two parts: the browser loads the scripts while the data are read."""
+        before, after = self._shell(preloads=_modules(self._digest), data=_SPLIT).split(_SPLIT)
+        headers = {**HEADERS, "Content-Security-Policy": self._policy, "Cache-Control": "no-store"}
+        response = web.StreamResponse(headers={**headers, "Content-Type": "text/html; charset=utf-8"})
+        await response.prepare(request)
+        await response.write(before.encode())
         study = request.query.get("name")
         answers = await self._first_answers(request.path, study, request.query.get("place"))
-        wanting = study if study and _study_address(study) not in answers else None
-        html = self._shell(preloads=_preloads(self._digest, wanting), data=_data(answers))
-        headers = {**HEADERS, "Content-Security-Policy": self._policy, "Cache-Control": "no-store"}
-        return web.Response(text=html, content_type="text/html", headers=headers)
+        late = _ahead(study) if study and _study_address(study) not in answers else ""
+        await response.write((late + _data(answers) + after).encode())
+        await response.write_eof()
+        return response
 
     async def _first_answers(self, path: str, study: str | None, place: str | None) -> Mapping[str, str]:
         """What the page would ask for first, as JSON by its address; nothing where that takes long, or fails.
@@ -331,14 +338,15 @@ async def _as_json(answer: Awaitable[Mapping[str, Any]]) -> str:
     return json.dumps(await answer)
 
 
-def _preloads(digest: str, study: str | None) -> str:
-    """Tells the browser at once of all that the page will ask for, which it would find one after the other."""
-    links = [
-        f'<link rel="modulepreload" href="/assets/{digest}/{name}">' for name in page.assets() if name[-3:] == ".js"
-    ]
-    if study:
-        links.append(f'<link rel="preload" as="fetch" crossorigin="anonymous" href="{escape(_study_address(study))}">')
-    return "".join(links)
+def _modules(digest: str) -> str:
+    """Tells the browser at once of all that the page will load, which it would find one after the other."""
+    scripts = (name for name in page.assets() if name.endswith(".js"))
+    return "".join(f'<link rel="modulepreload" href="/assets/{digest}/{name}">' for name in scripts)
+
+
+def _ahead(study: str) -> str:
+    """Has the browser ask for the study before its scripts do."""
+    return f'<link rel="preload" as="fetch" crossorigin="anonymous" href="{escape(_study_address(study))}">'
 
 
 def _study_address(study: str) -> str:
