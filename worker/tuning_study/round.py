@@ -31,7 +31,7 @@ class ResolvedRound(Model):
     spec: TuningStudySpec
     versions: dict[str, str] = Field(default_factory=dict)
     degraded_since: datetime | None = None
-    """Since when a metric of production was degraded as the round was asked for; None where none was."""
+    """Since when a metric of production was degraded as the round began; None where none was."""
     verifies: int = 0
     """Of a verification: how many complete and pruned trials the search had whose best it measures again."""
 

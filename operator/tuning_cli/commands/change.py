@@ -120,10 +120,13 @@ def observe(
     place, at = observing.exporter_at(exporter), time.astimezone() if time is not None else None
     if predictions is not None:
         _without(given, "--predictions", *given)
-        batches = list(read_predictions(predictions))  # a wrong line sends nothing of the file
-        found = observing.send_predictions(client.connect(context, namespace), place, name, batches)
-        left = f", {found['known']} were known, {found['late']} came too late" if found["known"] + found["late"] else ""
-        print(f"{name} is told {found['stored']} predictions and labels{left}; `tuning status {name}` shows the score")
+        read = read_predictions(predictions)
+        found = observing.send_predictions(client.connect(context, namespace), place, name, read.batches())
+        parts = [f"{len(read.predictions)} predictions", f"{len(read.labels)} labels"]
+        parts += [f"{found['known']} of them known before"] if found["known"] else []
+        parts += [f"{found['late']} predictions too late: their windows are over"] if found["late"] else []
+        parts += [f"not read: {', '.join(map(repr, read.unread))}"] if read.unread else []
+        print(f"{name} is told {'; '.join(parts)}. `tuning status {name}` shows the score of windows that are over")
         return
     if not values:
         raise WrongUse("nothing to tell: write a metric and a number, such as accuracy=0.91, or --predictions FILE")

@@ -73,7 +73,11 @@ def send_predictions(cluster: Cluster, exporter: Service, study: str, batches: I
     told: Counter[str] = Counter()
     for batch in batches:
         body = {"study": study, "predictions": batch.predictions, "labels": batch.labels}
-        told.update(_post(cluster, exporter, "/predictions", body))
+        try:
+            told.update(_post(cluster, exporter, "/predictions", body))
+        except (WrongUse, ClusterError) as error:
+            kept = f"; {told['stored']} of the file are stored, and may be sent again with the rest" if told else ""
+            raise type(error)(f"{error}{kept}") from error
     return told
 
 

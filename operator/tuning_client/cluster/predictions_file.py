@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,8 +13,11 @@ from tuning_client.exceptions import WrongUse
 
 AT_ONCE = 10_000
 """Predictions, and labels, that the exporter takes in one body."""
-_COLUMNS = ("id", "prediction", "label", "time")
-_EXAMPLE = "write a first line such as id,prediction,label,time: `prediction` or `label` may be missing, `time` too"
+_EXAMPLE = (
+    "write a first line such as id,prediction,label,time, of which `prediction` or `label`, and `time`, may be missing"
+)
+_UNKNOWN = frozenset(("", "na", "nan", "n/a", "none", "null", "<na>", "nat"))  # as spreadsheets, pandas and R write it
+_BOOLEANS = {"true": True, "false": False}
 
 
 @dataclass
@@ -25,53 +28,99 @@ class Batch:
     labels: list[Mapping[str, Any]] = field(default_factory=list)
 
 
-def read_predictions(path: Path) -> Iterator[Batch]:
-    """Of a CSV file with the columns `id`, `prediction`, `label` and `time`, of which empty fields tell nothing.
-    `time` is that of the prediction; without a zone it is this machine's. Raises WrongUse with the line."""
+@dataclass(frozen=True)
+class Told:
+    """All of a file."""
+
+    predictions: Sequence[Mapping[str, Any]]
+    labels: Sequence[Mapping[str, Any]]
+    unread: Sequence[str]
+    """Columns of other names."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Label and prediction of one line go together."""
+        for begin in range(0, max(len(self.predictions), len(self.labels)), AT_ONCE):
+            end = begin + AT_ONCE
+            yield Batch(list(self.predictions[begin:end]), list(self.labels[begin:end]))
+
+
+def read_predictions(path: Path) -> Told:
+    """Of a CSV file with the columns `id`, `prediction`, `label` and `time`, separated by commas or semicolons. Empty
+    fields, NA and NaN tell nothing. `time` is that of the prediction; without a zone it is this machine's. All values
+    of a file are of one type, numbers or true and false if they can be, else texts. Raises WrongUse with the line."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as text:
-            yield from _batches(path, csv.DictReader(text, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            separator = ";" if ";" in text.readline() else ","
+            text.seek(0)
+            return _read(str(path), csv.DictReader(text, delimiter=separator, skipinitialspace=True, strict=True))
+    except UnicodeDecodeError as error:
+        raise WrongUse(f"{path}: it is not UTF-8: save it as CSV UTF-8 ({error.reason})") from error
+    except csv.Error as error:
         raise WrongUse(f"{path}: {error}") from error
+    except OSError as error:
+        raise WrongUse(f"{path}: {error.strerror}") from error
 
 
-def _batches(path: Path, rows: "csv.DictReader[str]") -> Iterator[Batch]:
-    columns = rows.fieldnames or ()
-    if unknown := [name for name in columns if name not in _COLUMNS]:
-        raise WrongUse(f"{path}:1: unknown column {unknown[0]!r}: {_EXAMPLE}")
-    if "id" not in columns or not {"prediction", "label"} & set(columns):
-        raise WrongUse(f"{path}:1: no column id, and prediction or label: {_EXAMPLE}")
-    batch = Batch()
+def _read(path: str, rows: "csv.DictReader[str]") -> Told:
+    columns = [name.strip().lower() for name in rows.fieldnames or ()]
+    if missing := _missing(columns):
+        raise WrongUse(f"{path}:1: {missing}: {_EXAMPLE}")
+    rows.fieldnames = columns
+    predictions, labels = [], []
     for row in rows:
-        _add(batch, row, f"{path}:{rows.line_num}")
-        if max(len(batch.predictions), len(batch.labels)) == AT_ONCE:
-            yield batch
-            batch = Batch()
-    if batch.predictions or batch.labels:
-        yield batch
+        line = f"{path}:{rows.line_num}"
+        if None in row:
+            raise WrongUse(f"{line}: more fields than columns")
+        told = {name: (row[name] or "").strip() for name in columns}
+        if not any(told.values()):
+            continue
+        if not told["id"]:
+            raise WrongUse(f"{line}: no id")
+        if _is_known(told.get("prediction", "")):
+            time = _time(told["time"], line) if _is_known(told.get("time", "")) else {}
+            predictions.append({"id": told["id"], "value": told["prediction"], **time})
+        if _is_known(told.get("label", "")):
+            labels.append({"id": told["id"], "value": told["label"]})
+    if not (predictions or labels):
+        raise WrongUse(f"{path}: no line of it tells a prediction or a label")
+    read = _reader([entry["value"] for entry in (*predictions, *labels)])
+    unread = [name for name in columns if name not in ("id", "prediction", "label", "time")]
+    return Told(_with_values(predictions, read), _with_values(labels, read), unread)
 
 
-def _add(batch: Batch, row: Mapping[str, Any], line: str) -> None:
-    if None in row or not row["id"]:
-        raise WrongUse(f"{line}: " + ("more fields than columns" if None in row else "no id"))
-    if row.get("prediction"):
-        told = {"id": row["id"], "value": _value(row["prediction"])}
-        batch.predictions.append(told | ({"time": _time(row["time"], line)} if row.get("time") else {}))
-    if row.get("label"):
-        batch.labels.append({"id": row["id"], "value": _value(row["label"])})
+def _missing(columns: Sequence[str]) -> str:
+    if twice := [name for name in ("id", "prediction", "label", "time") if columns.count(name) > 1]:
+        return f"the column {twice[0]} is there twice"
+    if "id" not in columns:
+        return "no column id"
+    return "" if {"prediction", "label"} & set(columns) else "no column prediction or label"
 
 
-def _value(text: str) -> object:
-    """A number, true or false as JSON has them, else the text: the same in both columns, so that they can be equal."""
+def _is_known(text: str) -> bool:
+    return text.lower() not in _UNKNOWN
+
+
+def _reader(values: Sequence[str]) -> Callable[[str], object]:
+    if all(text.lower() in _BOOLEANS for text in values):
+        return lambda text: _BOOLEANS[text.lower()]
+    return _number if all(_number(text) is not None for text in values) else lambda text: text
+
+
+def _number(text: str) -> int | float | None:
     try:
         found = json.loads(text)
-    except ValueError:
-        return text
-    return found if isinstance(found, bool | int | float) and math.isfinite(found) else text
+    except ValueError:  # 007 too, which is a name
+        return None
+    is_number = isinstance(found, int | float) and not isinstance(found, bool)
+    return found if is_number and math.isfinite(found) else None
 
 
-def _time(text: str, line: str) -> str:
+def _with_values(entries: Sequence[Mapping[str, Any]], read: Callable[[str], object]) -> list[Mapping[str, Any]]:
+    return [{**entry, "value": read(entry["value"])} for entry in entries]
+
+
+def _time(text: str, line: str) -> dict[str, str]:
     try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
+        return {"time": datetime.fromisoformat(text).astimezone().isoformat()}
     except ValueError:
         raise WrongUse(f"{line}: {text!r} is no time: write 2026-12-01T08:00:00Z") from None

@@ -8,7 +8,10 @@ from tuning_client import overview
 from tuning_client.canary_evidence import evidence_row
 from tuning_client.exceptions import ClusterError, WrongUse
 from tuning_client.snapshot import BestView, RateEstimator, Snapshot, time_left
+from tuning_kube.frozen import frozen_until
 from tuning_kube.names import RETUNE_ANNOTATION
+from tuning_report.fleet.waiting import what_waits
+from tuning_report.fleet.watched import watched_study
 from tuning_report.format import cell, duration, key_values, table
 from tuning_report.text import sampler_text
 from tuning_study.api.promotion_status import CanaryStatus
@@ -74,7 +77,6 @@ def details(study: Mapping[str, Any], events: Sequence[Mapping[str, Any]], now: 
         "finished": f"{trials.complete} complete, {trials.pruned} pruned, {trials.failed} failed",
         "under way": f"{trials.running} running, {trials.waiting} waiting",
         "workers": f"{status.workers.ready} ready of {status.workers.desired}",
-        "waits": _waits(status),
         "next round": status.retune.next_scheduled,
         "started": status.start_time,
         "completed": status.completion_time,
@@ -85,6 +87,7 @@ def details(study: Mapping[str, Any], events: Sequence[Mapping[str, Any]], now: 
         lines += ["", *best_lines(study["metadata"]["name"], status.best, status.pareto)]
     lines += _of_promotion(status)
     lines += _of_production(status, now)
+    lines += _of_waiting(study, now)
     lines += _of_rounds(status)
     if status.conditions:
         conditions = [
@@ -104,9 +107,19 @@ def details(study: Mapping[str, Any], events: Sequence[Mapping[str, Any]], now: 
     return "\n".join(lines)
 
 
-def _waits(status: TuningStudyStatus) -> str | None:
-    episode = status.retune.episode
-    return f"a retuning ({episode.trigger}) waits: {episode.waits_for}" if episode and episode.waits_for else None
+def _of_waiting(study: Mapping[str, Any], now: datetime) -> list[str]:
+    """Why nothing is done about what is wrong, and what somebody may do."""
+    watched = watched_study(study, frozen_until(study["metadata"].get("annotations") or {}))
+    rows = [
+        {
+            "waits": waiting.kind,
+            "another": duration((waiting.until - now).total_seconds()) if waiting.until is not None else None,
+            "because of": waiting.message,
+            "do": waiting.do,
+        }
+        for waiting in what_waits(watched, now)
+    ]
+    return ["", table(rows)] if rows else []
 
 
 def _of_production(status: TuningStudyStatus, now: datetime) -> list[str]:

@@ -159,6 +159,7 @@ def _told(
     elif found.verdict == "Healthy":
         since = None
     seen = f"since {last.time.astimezone(UTC):%Y-%m-%dT%H:%MZ}" if last is not None else "yet"
+    still = "degraded before, until observations show that it is well" if found.verdict == "Unknown" and since else ""
     unseen = f"no observation {seen}" if stale else ""
     covered = f"labels of {last.coverage:.0%} of its predictions" if last is not None and last.coverage else ""
     return ProductionStatus(
@@ -172,5 +173,7 @@ def _told(
         degraded_since=since,
         confirmed=found.confirmed if found.verdict != "Unknown" else before is not None and before.confirmed,
         stale=stale,
-        message="; ".join(filter(None, (found.evidence, covered, unseen, missing if last is None or stale else ""))),
+        message="; ".join(
+            filter(None, (found.evidence, still, covered, unseen, missing if last is None or stale else ""))
+        ),
     )

@@ -52,9 +52,8 @@ def start_round(
 ) -> Plan:
     """`asked` is the request that the round answers, as far as it is known."""
     started = draft.observed.now
-    entry = Round(round=number, start_time=started, trigger=trigger, reason=reason)
-    if entry.is_retuned:
-        entry = entry.model_copy(update={"degraded_since": _degraded_since(draft.status)})
+    since = _degraded_since(draft.status)
+    entry = Round(round=number, start_time=started, trigger=trigger, reason=reason, degraded_since=since)
     resolved = _resolve(draft, spec, entry)
     entry = entry.model_copy(update={"study": resolved.study})
     budget = round_budget(spec.budget, spec.retune, retuned=entry.is_retuned)

@@ -55,12 +55,15 @@ def test_that_no_canary_compares_these_parameters_is_told() -> None:
 
 def test_predictions_and_labels_of_a_file(tmp_path: Path, sent: list[Any]) -> None:
     file = tmp_path / "told.csv"
-    file.write_text("id,prediction,label\na,fraud,ok\nb,1,\n")
+    file.write_text("id,prediction,label,score\na,fraud,ok,0.9\nb,1,,0.2\n")
     told = observe("--predictions", str(file)).output
-    assert told.startswith("digits is told 3 predictions and labels, 1 were known, 2 came too late; ")
+    assert told.startswith(
+        "digits is told 2 predictions; 1 labels; 1 of them known before; "
+        "2 predictions too late: their windows are over; not read: 'score'. "
+    )
     [(path, body)] = sent
     assert path == "/predictions"
-    assert body["predictions"] == [{"id": "a", "value": "fraud"}, {"id": "b", "value": 1}]
+    assert body["predictions"] == [{"id": "a", "value": "fraud"}, {"id": "b", "value": "1"}]
     assert body["labels"] == [{"id": "a", "value": "ok"}]
 
 
@@ -73,7 +76,7 @@ WRONG = [
     (("accuracy=0.91", "--sender", "nightly"), "--sender says nothing beside values: leave one of them out"),
     (("accuracy=0.91", "--predictions", "told.csv"), "METRIC=VALUE says nothing beside --predictions"),
     ((), "nothing to tell: write a metric and a number, such as accuracy=0.91, or --predictions FILE"),
-    (("--predictions", "none.csv"), "none.csv: [Errno 2] No such file or directory"),
+    (("--predictions", "none.csv"), "none.csv: No such file or directory"),
 ]
 
 

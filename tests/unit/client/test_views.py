@@ -14,7 +14,12 @@ NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 def study(**status: Any) -> dict[str, Any]:
     return {
-        "metadata": {"name": "digits", "namespace": "team", "creationTimestamp": "2026-01-01T10:00:00Z"},
+        "metadata": {
+            "name": "digits",
+            "namespace": "team",
+            "uid": "uid-1",
+            "creationTimestamp": "2026-01-01T10:00:00Z",
+        },
         "spec": {},
         "status": status,
     }
@@ -112,7 +117,7 @@ def test_details_tell_of_production_and_of_what_began_each_round() -> None:
         [],
         NOW,
     )
-    for want in ("0.855", "100%", "1m00s ago", "Degradation", "NoBetter", "a retuning (Degradation) waits: Cooldown"):
+    for want in ("0.855", "100%", "1m00s ago", "Degradation", "NoBetter", "WAITS"):
         assert want in shown, want
 
 

@@ -230,8 +230,8 @@ class Round(Model):
     )
     degraded_since: datetime | None = Field(
         None,
-        description="Since when a metric of production was degraded as the round was asked for. Its trials are told, "
-        "as TUNING_DEGRADED_SINCE. Left out where none was.",
+        description="Since when a metric of production was degraded as the round began. Trials of a command or a "
+        "function are told, as TUNING_DEGRADED_SINCE. Left out where none was.",
     )
 
     @property
@@ -266,7 +266,11 @@ class ProductionStatus(Model):
     evidence: float = Field(
         0.0, description="Evidence of degradation as a share of what is needed; from 1 on the metric is degraded."
     )
-    degraded_since: datetime | None = Field(None, description="When it became degraded. Left out while it is well.")
+    degraded_since: datetime | None = Field(
+        None,
+        description="End of the first observation that spoke for it, of a metric that is degraded. Left out while it "
+        "is well.",
+    )
     confirmed: bool = Field(
         False,
         description="Whether it is degraded by evidence for a round: a hundred times as unlikely of a model that is "

@@ -36,6 +36,11 @@ def advice_on_production(spec: TuningStudySpec) -> Iterator[str]:
         yield from (f"production.metrics.{metric.name}: {told}" for told in _of_plain_form(metric, spec))
     if "Degradation" in spec.retune.triggers and not watched:
         yield "retune.triggers: Degradation asks for nothing without production.metrics: add the metrics to watch"
+    elif {"Alert", "Degradation"} & set(spec.retune.triggers) and spec.verification is None:
+        yield (
+            "retune.triggers: without verification a round is not compared with the parameters of before, and one cause"
+            " asks for no second round: add `verification: {top: 3, repeats: 3}`"
+        )
 
 
 def _of_plain_form(metric: ProductionMetric, spec: TuningStudySpec) -> Iterator[str]:

@@ -80,8 +80,8 @@ class Judgement:
     """Time of the observation with which the evidence began to rise; None unless Degraded."""
     confirmed: bool = False
     """Whether it is Degraded by evidence for a round, which all comes from these observations."""
-    missing: float = 0.0
-    """Evidence that a round takes beyond what there is; 0 in the plain form."""
+    new: float = 0.0
+    """The evidence of these observations alone, up to what a round takes; 0 in the plain form."""
     reason: str = ""
     """Why the verdict is Unknown."""
     of: int | None = None
@@ -100,7 +100,7 @@ class Judgement:
             summed = f"evidence {self.statistic:.1f} of {self.threshold:.1f}"
         since = "" if self.since is None else f" since {self.since.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
         if self.verdict == "Degraded" and not self.confirmed:
-            since += f"; a round takes {self.missing:.1f} more"
+            since += f"; a round needs {self.threshold + _FOR_A_ROUND:.1f}, and has {self.new:.1f}"
         return (
             f"{self.metric} {self.value:.4g} over {observed}, baseline {self.baseline.value:.4g} "
             f"({_CALLED[self.baseline.source]}), degraded level {self.level:.4g}; {summed}{since}"
@@ -307,7 +307,7 @@ def _accumulate(
         statistic=statistic,
         since=judged[began].time if degraded else None,
         confirmed=degraded and confirmed,
-        missing=for_a_round - new,
+        new=new,
     )
 
 

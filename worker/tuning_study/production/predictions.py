@@ -67,7 +67,8 @@ def kept_for(source: PredictionsSource) -> timedelta:
 
 
 def observed(tally: Tally, source: PredictionsSource) -> Observation | str:
-    """The observation of a closed window, or why there is none.
+    """The observation of a closed window, or why there is none. A label of another type than its prediction is another
+    label, unless all are: then it is how they are written.
 
     The mean of errors has no `samples`: they would be taken to vary as shares do, and errors may be of any size.
     """
@@ -78,9 +79,9 @@ def observed(tally: Tally, source: PredictionsSource) -> Observation | str:
             f"window until {end:%Y-%m-%dT%H:%MZ}"
         )
     of_shares = source.score in ("Accuracy", "ErrorRate")
-    counted = tally.alike if of_shares else tally.numbers
+    counted = tally.labels if of_shares else tally.numbers
     coverage = counted / tally.predictions
-    if not counted:
+    if not (tally.alike if of_shares else tally.numbers):
         wanted = "of the type of their prediction (1 and '1' are none)" if of_shares else "numbers, as are predictions"
         return f"none of the {tally.labels} labels of the window until {end:%Y-%m-%dT%H:%MZ} are {wanted}"
     match source.score:

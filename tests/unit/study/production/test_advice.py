@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from builders import make_manifest_spec, make_spec
+from tuning_study.api.verification import Verification
 from tuning_study.exceptions import InvalidStudy
 from tuning_study.manifest import read_spec
 from tuning_study.production.advice import advice_on_production
@@ -34,6 +35,14 @@ def test_the_plain_form_is_told_with_its_false_alarms() -> None:
 )
 def test_nothing_is_said_where_alarms_are_rare_or_cannot_be_counted(metric: dict[str, Any]) -> None:
     assert list(advice_on_production(make_spec(**watching(**metric)))) == []
+
+
+def test_a_second_round_of_one_cause_needs_a_verification() -> None:
+    watched = {"metrics": [{"name": "accuracy", "source": {"push": {}}}]}
+    spec = make_spec(retune={"triggers": ["Degradation"]}, production=watched)
+    [told] = advice_on_production(spec)
+    assert told.endswith("one cause asks for no second round: add `verification: {top: 3, repeats: 3}`")
+    assert not [*advice_on_production(spec.model_copy(update={"verification": Verification(top=3, repeats=3)}))]
 
 
 def test_degradation_needs_something_to_watch() -> None:

@@ -68,8 +68,8 @@ class TestSharesOfSamples:
         found = [verdict(hourly([0.84] * hours, 50)) for hours in range(1, 40)]
         degraded, confirmed = ([getattr(each, name) for each in found].index(value) + 1 for name, value in ENOUGH)
         assert degraded < confirmed < 2 * degraded
-        assert "; a round takes " in found[degraded - 1].evidence
-        assert "; a round takes " not in found[confirmed - 1].evidence
+        assert "; a round needs 14.3, and has 9.8" in found[degraded - 1].evidence
+        assert "; a round needs " not in found[confirmed - 1].evidence
 
     def test_what_was_known_before_is_no_evidence_for_another_round(self) -> None:
         metric = accuracy()

@@ -104,8 +104,11 @@ def test_what_a_window_comes_to(score: str, observation: Observation) -> None:
     assert observed(tally(), source(score)) == observation
 
 
+def test_a_label_of_another_type_than_its_prediction_is_another_label() -> None:
+    assert observed(tally(alike=100, hits=90), source()) == Observation(NOON + HOUR, 0.5625, 160, 0.8)
+
+
 def test_labels_that_cannot_be_compared_do_not_count() -> None:
-    assert observed(tally(alike=100, hits=90), source()) == Observation(NOON + HOUR, 0.9, 100, 0.5)
     assert observed(tally(numbers=0), source("MeanAbsoluteError")) == (
         "none of the 160 labels of the window until 2026-03-08T13:00Z are numbers, as are predictions"
     )
