@@ -27,7 +27,7 @@ RULES: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--studies", type=int, default=1000, help="that are well for a year, in each cell")
+    options.add_argument("--studies", type=int, default=300, help="that are well for a year, in each cell")
     options.add_argument("--plain", type=int, default=10, help="the same for the plain form, which alarms often")
     options.add_argument("--falls", type=int, default=3, help="models that fell, in each cell")
     options.add_argument("--delays", type=int, default=100, help="falls whose delay is measured")
