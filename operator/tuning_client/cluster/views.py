@@ -113,7 +113,7 @@ def _of_waiting(study: Mapping[str, Any], now: datetime) -> list[str]:
     rows = [
         {
             "waits": waiting.kind,
-            "another": duration((waiting.until - now).total_seconds()) if waiting.until is not None else None,
+            "for another": duration((waiting.until - now).total_seconds()) if waiting.until is not None else None,
             "because of": waiting.message,
             "do": waiting.do,
         }

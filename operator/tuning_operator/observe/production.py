@@ -171,7 +171,7 @@ def _told(
         level=found.level,
         evidence=round(found.statistic / found.threshold, 3),
         degraded_since=since,
-        confirmed=found.confirmed if found.verdict != "Unknown" else before is not None and before.confirmed,
+        confirmed=found.confirmed,
         stale=stale,
         message="; ".join(
             filter(None, (found.evidence, still, covered, unseen, missing if last is None or stale else ""))

@@ -31,6 +31,14 @@ def test_observations_are_missed_from_the_round_on_after_which_they_count() -> N
     assert metric(4 * HOUR).stale
 
 
+def test_what_was_degraded_stays_so_without_observations_and_asks_for_nothing() -> None:
+    before = ProductionStatus(name="accuracy", degraded_since=NOW - 9 * HOUR, confirmed=True)
+    status = ENDED.model_copy(update={"production": [before]})
+    [told] = standing(WATCHED, status, Evidence(), None, {}, NOW + HOUR).metrics
+    assert (told.degraded_since, told.confirmed) == (before.degraded_since, False)
+    assert "degraded before, until observations show that it is well" in told.message
+
+
 def test_a_window_that_is_not_over_is_told_as_such() -> None:
     ages = reference_of([float(number) for number in range(100)])
     batch = Sent(NOW, counts_of(ages, [5.0] * 1000))

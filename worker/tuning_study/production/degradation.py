@@ -92,7 +92,9 @@ class Judgement:
         """One sentence with the numbers behind the verdict, or why there is none."""
         if self.baseline is None or self.level is None or self.value is None:
             return f"{self.metric}: {self.reason}"
-        behind = "" if self.samples is None else f" of {self.samples} samples in all"
+        behind = (
+            "" if self.samples is None else f" of {self.samples} samples{' in all' if self.observations > 1 else ''}"
+        )
         observed = f"{self.observations} observation{'' if self.observations == 1 else 's'}{behind}"
         if self.of is not None:
             summed = f"{self.statistic:.0f} of the last {self.of} beyond it, {self.threshold:.0f} are enough"
