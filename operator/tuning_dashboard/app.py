@@ -148,7 +148,10 @@ class _Dashboard:
         """In two parts: the browser loads the scripts while the data are read."""
         before, after = self._shell(preloads=_modules(self._digest), data=_SPLIT).split(_SPLIT)
         headers = {**HEADERS, "Content-Security-Policy": self._policy, "Cache-Control": "no-store"}
-        response = web.StreamResponse(headers={**headers, "Content-Type": "text/html; charset=utf-8"})
+        headers["Content-Type"] = "text/html; charset=utf-8"
+        if request.method == "HEAD":
+            return web.Response(headers=headers)
+        response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         await response.write(before.encode())
         study = request.query.get("name")

@@ -97,6 +97,13 @@ async def test_a_list_that_takes_longer_than_a_page_waits_is_read_by_one_at_a_ti
     assert all(most), "two threads read the list at the same time"
 
 
+async def test_who_asks_for_the_head_alone_gets_no_page(sqlite_store: Store) -> None:
+    async with dashboard(sqlite_store) as client:
+        head = await client.head("/")
+        assert (head.status, head.content_type, await head.text()) == (200, "text/html", "")
+        assert head.headers["Content-Security-Policy"] == (await client.get("/")).headers["Content-Security-Policy"]
+
+
 async def test_the_page_has_its_first_state_in_it(sqlite_store: Store) -> None:
     study = begin(sqlite_store, f"digits{MARKUP}", classifier(3), limit=10)
     async with dashboard(sqlite_store) as client:
