@@ -73,7 +73,7 @@ def unfreeze(name: Name, namespace: Namespace = None, context: Context = None) -
     from tuning_client.cluster import client, freezing
 
     freezing.unfreeze(client.connect(context, namespace), name)
-    print(f"{name} is not frozen")
+    print(f"{name} is frozen no longer")
 
 
 def observe(

@@ -34,4 +34,7 @@ def verify(draft: Draft, spec: TuningStudySpec) -> Plan:
 
 def _what_runs(spec: TuningStudySpec) -> str:
     assert spec.verification is not None
-    return f"the best {spec.verification.top} trials are measured again, {spec.verification.repeats} times each"
+    top, repeats = spec.verification.top, spec.verification.repeats
+    if top == 1:
+        return f"the best trial is measured again, {repeats} times"
+    return f"the best {top} trials are measured again, {repeats} times each"

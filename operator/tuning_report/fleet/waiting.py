@@ -214,7 +214,7 @@ def _gated(study: WatchedStudy, message: str, since: datetime | None, shut: Set[
 def _unobserved(study: WatchedStudy, _: datetime) -> Iterator[Waiting]:
     for metric in study.status.production:
         if metric.stale:
-            yield Waiting("Unobserved", f"{metric.name}: {metric.message}", _how_observed(study, metric), metric.time)
+            yield Waiting("Unobserved", metric.message or metric.name, _how_observed(study, metric), metric.time)
 
 
 def _how_observed(study: WatchedStudy, metric: ProductionStatus) -> str:
