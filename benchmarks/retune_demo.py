@@ -216,9 +216,11 @@ class Watcher(Schedule):
         return (began - START).days - MONTH if began is not None else None  # an observation is told at its end
 
     def ended(self, end: int, outcome: Outcome, baseline: float) -> None:
-        entry, episode = self._round(len(self._status.rounds) + 1, "Degradation", end, baseline, outcome), None
-        if (joined := self._status.retune.episode) is not None:
-            episode = joined.model_copy(update={"rounds": joined.rounds + 1})
+        episode = self._status.retune.episode
+        trigger: Trigger = "Degradation" if episode is not None else "Schedule"
+        entry = self._round(len(self._status.rounds) + 1, trigger, end, baseline, outcome)
+        if episode is not None:
+            episode = episode.model_copy(update={"rounds": episode.rounds + 1})
         self._keep(rounds=[*self._status.rounds, entry], retune=RetuneStatus(episode=episode))
         if outcome == "Improved":
             self._keep(promotion=PromotionStatus(stable=entry.parameters, stable_since=entry.completion_time))

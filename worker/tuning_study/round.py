@@ -48,26 +48,12 @@ class ResolvedRound(Model):
 
 
 def resolve(
-    spec: TuningStudySpec,
-    *,
-    namespace: str,
-    name: str,
-    uid: str,
-    number: int,
-    versions: Mapping[str, str],
-    degraded_since: datetime | None = None,
+    spec: TuningStudySpec, *, namespace: str, name: str, uid: str, number: int, versions: Mapping[str, str]
 ) -> ResolvedRound:
     seed = spec.seed if spec.seed is not None else seeds.study_seed(f"{namespace}/{name}")
     resolved_seed = seed if number == 1 else seeds.trial_seed(seed, number, "round")
     return ResolvedRound(
-        namespace=namespace,
-        name=name,
-        uid=uid,
-        number=number,
-        seed=resolved_seed,
-        spec=spec,
-        versions=dict(versions),
-        degraded_since=degraded_since,
+        namespace=namespace, name=name, uid=uid, number=number, seed=resolved_seed, spec=spec, versions=dict(versions)
     )
 
 

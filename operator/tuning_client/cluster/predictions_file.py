@@ -38,7 +38,7 @@ class Told:
     """Columns of other names."""
 
     def batches(self) -> Iterator[Batch]:
-        """Label and prediction of one line go together."""
+        """As large as the exporter takes. It joins predictions and labels by id, whichever come first."""
         for begin in range(0, max(len(self.predictions), len(self.labels)), AT_ONCE):
             end = begin + AT_ONCE
             yield Batch(list(self.predictions[begin:end]), list(self.labels[begin:end]))

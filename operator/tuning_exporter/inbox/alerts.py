@@ -17,7 +17,7 @@ MAX_ALERTS = 5000
 _MAX_EVIDENCE = 2000  # characters of one name or value
 _MAX_ENTRIES = 8  # of evidence
 _MAX_REASON = 256  # characters
-_OURS = "Tuning"  # what the names of our own alerts begin with, which warn; drift, too
+_OURS = "Tuning"  # what the names of our own alerts begin with; all but one warn, and ask for nothing
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")  # of an object of Kubernetes
 Study = tuple[str, str]
 """Namespace and name."""

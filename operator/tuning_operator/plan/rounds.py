@@ -53,9 +53,15 @@ def start_round(
     """`asked` is the request that the round answers, as far as it is known."""
     started = draft.observed.now
     since = _degraded_since(draft.status)
-    entry = Round(round=number, start_time=started, trigger=trigger, reason=reason, degraded_since=since)
-    resolved = _resolve(draft, spec, entry)
-    entry = entry.model_copy(update={"study": resolved.study})
+    resolved = _resolve(draft, spec, number, since)
+    entry = Round(
+        round=number,
+        start_time=started,
+        trigger=trigger,
+        reason=reason,
+        study=resolved.study,
+        degraded_since=since,
+    )
     budget = round_budget(spec.budget, spec.retune, retuned=entry.is_retuned)
     last = draft.status.rounds[-1] if draft.status.rounds and number > 1 else None
     if number > draft.status.round > 0:
@@ -240,18 +246,11 @@ def _degraded_since(status: TuningStudyStatus) -> datetime | None:
 
 def resolve_round(draft: Draft, spec: TuningStudySpec, number: int) -> ResolvedRound:
     """Of a round that has begun."""
-    begun = (entry for entry in draft.status.rounds if entry.round == number)
-    return _resolve(draft, spec, next(begun, Round(round=number)))
+    since = next((entry.degraded_since for entry in draft.status.rounds if entry.round == number), None)
+    return _resolve(draft, spec, number, since)
 
 
-def _resolve(draft: Draft, spec: TuningStudySpec, entry: Round) -> ResolvedRound:
-    study = draft.observed.study
-    return resolve(
-        spec,
-        namespace=study.namespace,
-        name=study.name,
-        uid=study.uid,
-        number=entry.round,
-        versions=draft.observed.versions,
-        degraded_since=entry.degraded_since,
-    )
+def _resolve(draft: Draft, spec: TuningStudySpec, number: int, since: datetime | None) -> ResolvedRound:
+    study, versions = draft.observed.study, draft.observed.versions
+    made = resolve(spec, namespace=study.namespace, name=study.name, uid=study.uid, number=number, versions=versions)
+    return made.model_copy(update={"degraded_since": since})

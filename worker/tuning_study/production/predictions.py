@@ -79,9 +79,10 @@ def observed(tally: Tally, source: PredictionsSource) -> Observation | str:
             f"window until {end:%Y-%m-%dT%H:%MZ}"
         )
     of_shares = source.score in ("Accuracy", "ErrorRate")
-    counted = tally.labels if of_shares else tally.numbers
+    comparable = tally.alike if of_shares else tally.numbers
+    counted = tally.labels if of_shares else comparable
     coverage = counted / tally.predictions
-    if not (tally.alike if of_shares else tally.numbers):
+    if not comparable:
         wanted = "of the type of their prediction (1 and '1' are none)" if of_shares else "numbers, as are predictions"
         return f"none of the {tally.labels} labels of the window until {end:%Y-%m-%dT%H:%MZ} are {wanted}"
     match source.score:

@@ -22,7 +22,6 @@ from tuning_study.production.observation import Observation
 from .observations import VERIFIED, accuracy, hour, hourly
 
 GIVEN = BaselineValue(0.9, None, "Given")
-ENOUGH = [("verdict", "Degraded"), ("confirmed", True)]
 NOISY = [0.9, 0.91, 0.89, 0.92, 0.88] * 10
 
 
@@ -66,7 +65,8 @@ class TestSharesOfSamples:
 
     def test_a_round_takes_more_evidence_than_a_warning(self) -> None:
         found = [verdict(hourly([0.84] * hours, 50)) for hours in range(1, 40)]
-        degraded, confirmed = ([getattr(each, name) for each in found].index(value) + 1 for name, value in ENOUGH)
+        degraded = 1 + [each.verdict for each in found].index("Degraded")
+        confirmed = 1 + [each.confirmed for each in found].index(True)
         assert degraded < confirmed < 2 * degraded
         assert "; a round needs 14.3, and has 9.8" in found[degraded - 1].evidence
         assert "; a round needs " not in found[confirmed - 1].evidence
