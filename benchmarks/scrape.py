@@ -12,7 +12,7 @@ from datetime import datetime
 from machine import describe
 
 from tuning_exporter.app import exposition
-from tuning_exporter.families.study import Snapshot, families
+from tuning_exporter.families.study import Snapshot, tell
 from tuning_store.tenants import tenant_of
 from tuning_store.values import DURATION_BOUNDS, Durations, Progress, RoundLimits
 from tuning_study.api.status import ConditionType
@@ -30,7 +30,7 @@ def main() -> None:
     print(f"{'studies':>8} {'workers':>8} {'series':>8} {'a study':>8} {'MB':>6} {'seconds':>8}")
     for studies, workers in ((100, 8), (1000, 8), (1000, 100), (3000, 8)):
         told = snapshot(studies, workers)
-        series = sum(len(family.samples) for family in families(told))
+        series = sum(len(family.samples) for family in tell(told).families)
         seconds, size = [], 0
         for _ in range(given.repeats):
             began = time.process_time()  # of this process alone, whatever else the machine does

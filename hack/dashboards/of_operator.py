@@ -122,8 +122,8 @@ def build() -> dashboard.Dashboard:
                 lines(
                     "How many series does it leave out?",
                     [query(f"max by (instance) ({rate('tuning_exporter_series_dropped_total')})", "{{instance}}")],
-                    "A scrape tells of a few of a round's workers, and of the others their sum. The series that those "
-                    "would have had, by second.",
+                    "A scrape tells at most 60 series of a study: few of its features, durations and workers where "
+                    "there is no room for more. The series that those would have had, by second.",
                     unit="suffix: /s",
                 ),
             ],

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from tuning_exporter import metrics
 from tuning_exporter.authentication import Authentication, Caller
-from tuning_exporter.families.study import Snapshot, families, series_dropped
+from tuning_exporter.families.study import Snapshot, tell
 from tuning_exporter.inbox.alerts import Webhook, sightings, sort_out
 from tuning_exporter.inbox.bodies import AboutStudy, NotReadable
 from tuning_exporter.inbox.counts import read_counts
@@ -213,10 +213,11 @@ class _Api:
 
 def exposition(snapshot: Snapshot) -> bytes:
     """What a scrape reads."""
-    metrics.dropped_series(series_dropped(snapshot))
     gc.disable()  # it would search all the samples for cycles, again and again, and there are none: half of the time
     try:
-        return generate_latest(metrics.REGISTRY) + text_of(families(snapshot))
+        told = tell(snapshot)
+        metrics.dropped_series(told.dropped)
+        return generate_latest(metrics.REGISTRY) + text_of(told.families)
     finally:
         gc.enable()
 

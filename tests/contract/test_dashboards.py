@@ -22,7 +22,7 @@ from prometheus_client import REGISTRY
 
 import tuning_exporter.metrics
 import tuning_operator.metrics
-from tuning_exporter.families.study import Snapshot, families
+from tuning_exporter.families.study import Snapshot, tell
 from tuning_study.api.status import State
 
 from . import servers
@@ -225,7 +225,7 @@ def test_the_variables_offer_what_there_is(prometheus: Prometheus) -> None:
 
 
 def test_every_metric_is_exported() -> None:
-    told = [*families(Snapshot()), *REGISTRY.collect(), *tuning_exporter.metrics.REGISTRY.collect()]
+    told = [*tell(Snapshot()).families, *REGISTRY.collect(), *tuning_exporter.metrics.REGISTRY.collect()]
     assert tuning_operator.metrics
     expressions = " ".join(target["expr"] for panel in PANELS.values() for target in panel["targets"])
     used = set(re.findall(r"tuning_\w+", expressions))

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 import tuning_operator.metrics
-from tuning_exporter.families.study import Snapshot, families
+from tuning_exporter.families.study import Snapshot, tell
 
 from .alerting import ROOT, RULES, alerts, promtool, read
 
@@ -56,7 +56,7 @@ def test_an_alert_says_what_is_known_and_names_its_runbook(name: str) -> None:
 
 def test_every_metric_of_the_rules_is_exported() -> None:
     assert tuning_operator.metrics
-    collected = [*families(Snapshot()), *REGISTRY.collect()]
+    collected = [*tell(Snapshot()).families, *REGISTRY.collect()]
     exported = {f"{one.name}_info" if one.type == "info" else one.name for one in collected}
     used = set(re.findall(r"tuning_\w+", " ".join(rule["expr"] for rule in alerts().values())))
     assert used <= exported

@@ -51,17 +51,6 @@ class ProductionFamilies:
             "The last observation less the baseline: what production differs by from trials.",
             labels=_METRIC,
         )
-
-        self._drift = GaugeMetricFamily(
-            "tuning_drift_score",
-            "How far features are from the data that the model was tuned on; the farthest ten.",
-            labels=[*_STUDY, "feature", "method"],
-        )
-        self._drift_threshold = GaugeMetricFamily(
-            "tuning_drift_threshold",
-            "The score from which it has drifted.",
-            labels=[*_STUDY, "feature", "method"],
-        )
         self._promotion = GaugeMetricFamily(
             "tuning_promotion_state",
             "1 for the state that a promotion is in; nothing where the study promotes nothing.",
@@ -79,21 +68,13 @@ class ProductionFamilies:
     @property
     def families(self) -> Sequence[Metric]:
         of_metrics = [self._value, self._baseline, self._level, self._evidence, self._degraded, self._stale, self._time]
-        of_drift, of_promotion = (
-            [self._drift, self._drift_threshold],
-            [self._promotion, self._promotion_time, self._canary],
-        )
-        return [*of_metrics, self._gap, self._rounds, self._waits, *of_drift, *of_promotion]
+        of_promotion = [self._promotion, self._promotion_time, self._canary]
+        return [*of_metrics, self._gap, self._rounds, self._waits, *of_promotion]
 
     def add(self, key: list[str], status: Mapping[str, Any]) -> None:
         """`key` is the study's namespace and name."""
         for entry in status.get("production") or ():
             self._add_metric([*key, str(entry.get("name", ""))], entry)
-        for feature in (status.get("drift") or {}).get("features") or ():
-            labels = [*key, str(feature.get("name", "")), "psi"]
-            for family, field in ((self._drift, "psi"), (self._drift_threshold, "threshold")):
-                if (number := number_of(feature.get(field))) is not None:
-                    family.add_metric(labels, number)
         promotion = status.get("promotion")
         if promotion:
             self._promotion.add_metric([*key, promotion.get("state", "Stable")], 1)

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
 
 from builders import make_progress, make_spec
-from tuning_exporter.families.study import Snapshot, families, series_dropped
+from tuning_exporter.families.study import MAX_SERIES, Snapshot, tell
 from tuning_exporter.text import text_of
 from tuning_store.tenants import tenant_of
 from tuning_store.values import DURATION_BOUNDS, Durations
@@ -54,7 +54,7 @@ class Told(Collector):
         self._snapshot = snapshot
 
     def collect(self) -> Any:
-        return families(self._snapshot)
+        return tell(self._snapshot).families
 
 
 def registry(snapshot: Snapshot) -> CollectorRegistry:
@@ -118,12 +118,14 @@ def workers(number: int, **failed: int) -> dict[str, Counts]:
 
 
 def of_workers(shares: dict[str, Counts]) -> Snapshot:
+    """A study whose model nobody watches, so that there is room for workers."""
+    status = {name: BODY["status"][name] for name in ("state", "round", "storage", "best", "workers", "conditions")}
     progress = make_progress(make_spec(), counts_by_worker=shares)
-    return replace(SNAPSHOT, progress={PLACE: progress})
+    return replace(SNAPSHOT, studies=[{**BODY, "status": status}], progress={PLACE: progress})
 
 
 def told_workers(snapshot: Snapshot) -> set[str]:
-    [family] = [family for family in families(snapshot) if family.name == "tuning_worker_trials"]
+    [family] = [family for family in tell(snapshot).families if family.name == "tuning_worker_trials"]
     return {sample.labels["worker"] for sample in family.samples}
 
 
@@ -141,31 +143,62 @@ def test_few_workers_are_told_by_name_most_of_all_those_that_fail(
 ) -> None:
     snapshot = of_workers(shares)
     assert told_workers(snapshot) == told
-    assert series_dropped(snapshot) == dropped
+    assert tell(snapshot).dropped == dropped
 
 
 def test_all_trials_are_in_the_sum_of_workers_and_others() -> None:
     snapshot = of_workers(workers(1000, w700=9))
-    [family] = [family for family in families(snapshot) if family.name == "tuning_worker_trials"]
+    [family] = [family for family in tell(snapshot).families if family.name == "tuning_worker_trials"]
     complete = [sample.value for sample in family.samples if sample.labels["state"] == "complete"]
     assert sum(complete) == 2000
     assert value("tuning_worker_trials", snapshot, worker="others", state="failed") == 0
     assert value("tuning_worker_trials", snapshot, worker="w700", state="failed") == 9
 
 
-def test_a_study_with_one_metric_and_a_thousand_workers_is_sixty_series() -> None:
-    watched = ("Degraded", "Drifted", "Promoted")  # of a study that knows its model in production
-    status = {name: BODY["status"][name] for name in ("state", "round", "storage", "best", "workers")}
-    conditions = [
-        {"type": kind, "status": "True", "reason": "Why"} for kind in get_args(ConditionType) if kind not in watched
-    ]
-    body = {**BODY, "status": {**status, "conditions": conditions}}
-    told = families(replace(of_workers(workers(1000)), studies=[body]))
-    assert sum(sample.labels.get("study") == "digits" for family in told for sample in family.samples) <= 60
+FEATURES = [{"name": f"f{number}", "psi": 9 - number, "threshold": 0.2} for number in range(10)]
+CONDITIONS = [{"type": kind, "status": "True", "reason": "Why"} for kind in get_args(ConditionType)]
+CANARY = {"deployment": "model", "evidence": [{"metric": "errors", "e": 3.0, "threshold": 20.0}]}
+
+
+def of_metrics(number: int, **status: Any) -> Snapshot:
+    """A study with everything that can be told at once, and as many metrics in production; `status` replaces some."""
+    [accuracy, _] = BODY["status"]["production"]
+    everything = {
+        "conditions": CONDITIONS,
+        "production": [{**accuracy, "name": f"metric{each}"} for each in range(number)],
+        "drift": {"features": FEATURES},
+        "promotion": {"state": "Canary", "since": "2026-03-08T12:00:00Z", "canary": CANARY},
+    }
+    body = {**BODY, "status": {**BODY["status"], **everything, **status}}
+    return replace(of_workers(workers(1000)), studies=[body])
+
+
+def series(snapshot: Snapshot, prefix: str = "") -> int:
+    samples = [sample for family in tell(snapshot).families for sample in family.samples]
+    return sum(sample.labels.get("study") == "digits" and sample.name.startswith(prefix) for sample in samples)
+
+
+@pytest.mark.parametrize("metrics", [0, 1, 2])
+def test_a_study_with_everything_at_once_is_sixty_series_at_most(metrics: int) -> None:
+    snapshot = of_metrics(metrics)
+    assert series(snapshot) <= MAX_SERIES
+    assert tell(snapshot).dropped > 0
+
+
+def test_each_further_metric_in_production_is_told_whole_as_alerts_rest_on_it() -> None:
+    assert series(of_metrics(9), "tuning_production_") == 9 * 8
+    assert series(of_metrics(9), "tuning_worker_trials") == 0
+
+
+def test_drift_has_room_before_durations_and_these_before_workers() -> None:
+    drifted, quiet = of_metrics(1), of_metrics(1, drift=None, promotion=None, retune=None)
+    names = ("tuning_drift_", "tuning_trial_duration_", "tuning_worker_")
+    assert [series(drifted, name) for name in names] == [10, 0, 4]
+    assert [series(quiet, name) for name in names] == [0, 14, 8]
 
 
 def test_of_a_study_that_is_gone_nothing_is_left_out() -> None:
-    assert series_dropped(replace(of_workers(workers(1000)), studies=[])) == 0
+    assert tell(replace(of_workers(workers(1000)), studies=[])).dropped == 0
 
 
 # --- The text
@@ -176,11 +209,11 @@ def test_the_text_is_what_the_library_writes(name: str) -> None:
     best = {"metrics": [{"name": name, "value": "-Infinity"}, {"name": f"{name} again", "value": 1e300}]}
     body = {**BODY, "status": {**BODY["status"], "best": best}}
     for snapshot in (Snapshot(), replace(SNAPSHOT, studies=[body])):
-        assert text_of(families(snapshot)) == generate_latest(registry(snapshot))
+        assert text_of(tell(snapshot).families) == generate_latest(registry(snapshot))
 
 
 def test_a_study_is_in_exactly_one_state() -> None:
-    states = next(family for family in families(SNAPSHOT) if family.name == "tuning_study_state").samples
+    states = next(family for family in tell(SNAPSHOT).families if family.name == "tuning_study_state").samples
     assert sum(sample.value for sample in states) == 1
     assert len(states) == 6
 

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from builders import NOW, make_progress, make_spec
-from tuning_exporter.families.study import Snapshot, families
+from tuning_exporter.families.study import Snapshot, tell
 from tuning_operator.plan.requests import answered
 from tuning_store.tenants import tenant_of
 from tuning_study.api.status import RetuneStatus, Suppression, TuningStudyStatus
@@ -56,7 +56,7 @@ def test_a_label_is_read_back_as_it_was_told(text: str) -> None:
     progress = make_progress(make_spec(), counts_by_worker={text: Counts(complete=1)})
     snapshot = Snapshot([body], "cluster", {(tenant_of("team", "cluster").schema, "s"): progress})
     registry = CollectorRegistry()
-    registry.register(type("Told", (), {"collect": lambda _: families(snapshot)})())
+    registry.register(type("Told", (), {"collect": lambda _: tell(snapshot).families})())
 
     samples = [
         sample
