@@ -21,7 +21,7 @@ from tuning_exporter.inbox.bodies import AboutStudy, NotReadable
 from tuning_exporter.inbox.counts import read_counts
 from tuning_exporter.inbox.counts import sort_out as sort_out_counts
 from tuning_exporter.inbox.observations import Push, pushed, read_pushes
-from tuning_exporter.inbox.predictions import Batch, Sorted, read_batches
+from tuning_exporter.inbox.predictions import Batch, Sorted, is_late, read_batches
 from tuning_exporter.inbox.predictions import sort_out as sort_out_predictions
 from tuning_exporter.snapshot import SnapshotReader
 from tuning_exporter.studies import StudyIndex
@@ -31,7 +31,7 @@ from tuning_kube.errors import ClusterError, NotFound
 from tuning_store.canary_counts import TooManySenders, keep_counts
 from tuning_store.exceptions import StoreError
 from tuning_store.features import read_references
-from tuning_store.predictions import TooManyPredictions, keep_predictions
+from tuning_store.predictions import Kept, PredictionLog, TooManyPredictions
 from tuning_store.production import note_alerts
 from tuning_store.pushed import Pushed, keep_pushed
 from tuning_study.production.features import Reference
@@ -62,6 +62,7 @@ def build_app(
 class _Api:
     def __init__(self, cluster: Cluster, snapshots: SnapshotReader, studies: StudyIndex, store: Engine) -> None:
         self._cluster, self._snapshots, self._studies, self._store = cluster, snapshots, studies, store
+        self._predictions = PredictionLog(store)
 
     async def alive(self, _: web.Request) -> web.Response:
         return web.Response(text="ok")
@@ -138,7 +139,8 @@ class _Api:
         return found, problems
 
     async def predictions(self, request: web.Request, caller: Caller) -> web.Response:
-        """Everything that a body tells is stored, or nothing of it; but for predictions that come too late to count."""
+        """Everything that a body tells is stored, or nothing of it; but for predictions that come too late to count.
+        Labels that do are stored, and told as late."""
         try:
             batches = read_batches(await request.read())
         except NotReadable as error:
@@ -146,18 +148,25 @@ class _Api:
         if others := caller.others_among({batch.namespace for batch in batches}):
             return _not_theirs(others)
         try:
-            found, problems = await self._sorted(batches, datetime.now(UTC))
+            now = datetime.now(UTC)
+            found, problems = await self._sorted(batches, now)
             if problems:
                 metrics.received_predictions("Refused", len(problems))
                 return _refusal(422, "not stored", problems)
             told = [each.told for each in found]
-            stored = await asyncio.to_thread(keep_predictions, self._store, told) if told else 0
+            kept = await asyncio.to_thread(self._predictions.keep, told) if told else Kept(0, {})
         except TooManyPredictions as error:
             return _refusal(429, f"not stored: {error}", [])
         except (ClusterError, StoreError) as error:
             return _refusal(503, f"not stored: {error}", [])
         sent = sum(len(each.predictions) + len(each.labels) for each in told)
-        outcomes = {"stored": stored, "known": sent - stored, "late": sum(each.late for each in found)}
+        sources = {each.told.place.study: each.sources for each in found}
+        late = sum(is_late(time, sources[study], now) for study, times in kept.labelled.items() for time in times)
+        outcomes = {
+            "stored": kept.stored - late,
+            "known": sent - kept.stored,
+            "late": late + sum(each.late for each in found),
+        }
         for outcome, number in outcomes.items():
             metrics.received_predictions(outcome.capitalize(), number)
         return web.json_response(outcomes)

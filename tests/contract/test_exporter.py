@@ -84,6 +84,11 @@ class Exporter:
             chosen = text("SELECT id, value, label FROM tuning_admin.predictions ORDER BY id")
             return [tuple(row) for row in connection.execute(chosen)]
 
+    def age_predictions(self, time: str) -> None:
+        """As if all had been made then."""
+        with self._engine.begin() as connection:
+            connection.execute(text("UPDATE tuning_admin.predictions SET predicted_at = :time"), {"time": time})
+
     def features(self) -> KnownFeatures:
         return read_features(self._engine, "uid of digits")
 
@@ -252,6 +257,24 @@ class TestPredictions:
         body = {"namespace": "team", "study": "digits", "predictions": told}
         assert await exporter.post("/predictions", body) == (200, {"stored": 1, "known": 0, "late": 1})
         assert exporter.predictions() == [("b", 1, None)]
+
+    async def test_a_label_whose_window_is_closed_is_told_as_late(self, exporter: Exporter, api: Api) -> None:
+        study, old, new = {"namespace": "team", "study": "digits"}, {"id": "a", "value": 1}, {"id": "b", "value": 1}
+        await exporter.post("/predictions", study | {"predictions": [old]})
+        exporter.age_predictions("2026-01-01T00:00:00Z")
+        await exporter.post("/predictions", study | {"predictions": [new]})
+        labels = study | {"labels": [old, new]}
+        assert await exporter.post("/predictions", labels) == (200, {"stored": 1, "known": 0, "late": 1})
+        assert await exporter.post("/predictions", labels) == (200, {"stored": 0, "known": 2, "late": 0})
+        assert exporter.predictions() == [("a", 1, 1), ("b", 1, 1)]
+
+    async def test_labels_of_one_study_in_two_parts_are_late_once_each(self, exporter: Exporter) -> None:
+        study = {"namespace": "team", "study": "digits"}
+        told = [{"id": "a", "value": 1}, {"id": "b", "value": 1}]
+        await exporter.post("/predictions", study | {"predictions": told})
+        exporter.age_predictions("2026-01-01T00:00:00Z")
+        parts = [study | {"labels": [label]} for label in told]
+        assert await exporter.post("/predictions", parts) == (200, {"stored": 0, "known": 0, "late": 2})
 
     async def test_of_a_body_with_a_mistake_nothing_is_stored(self, exporter: Exporter) -> None:
         right = {"namespace": "team", "study": "digits", "predictions": [{"id": "a", "value": 1}]}

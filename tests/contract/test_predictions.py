@@ -17,11 +17,11 @@ from tuning_operator.stores import Stores
 from tuning_store import predictions
 from tuning_store.features import Place
 from tuning_store.predictions import (
+    PredictionLog,
     Told,
     ToldPredictions,
     TooManyPredictions,
     drop_predictions,
-    keep_predictions,
     read_tallies,
 )
 from tuning_store.production import forget, known_studies, read_evidence
@@ -38,6 +38,10 @@ HOURLY = PredictionsSource.model_validate({"score": "Accuracy", "window": "1h", 
 def predicted(*values: Any, at: datetime = NOON, study: str = "uid-1", named: str = "p") -> ToldPredictions:
     told = [Told(f"{named}{number}", value, at) for number, value in enumerate(values)]
     return ToldPredictions(Place("cluster", "team", study), predictions=told)
+
+
+def keep_predictions(admin: Engine, told: Sequence[ToldPredictions]) -> int:
+    return PredictionLog(admin).keep(told).stored
 
 
 def labelled(*values: Any, at: datetime = NOON, study: str = "uid-1", named: str = "p") -> ToldPredictions:
@@ -140,6 +144,27 @@ def test_no_study_fills_the_database(admin: Engine, monkeypatch: pytest.MonkeyPa
     with pytest.raises(TooManyPredictions, match="send a sample of them"):
         keep_predictions(admin, [predicted(1, named="more"), predicted(1, study="uid-2")])
     assert kept(admin) == ["p0", "p1", "p2"]
+
+
+def test_they_are_counted_again_once_half_of_the_room_is_used(admin: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictions, "MOST_KEPT", 9)
+    log, other = PredictionLog(admin), PredictionLog(admin)
+    log.keep([predicted(1, named="a")])  # one of nine: four more before the next count
+    other.keep([predicted(1, named="b")])
+    log.keep([predicted(1, 1, 1, 1, named="c")])
+    other.keep([predicted(1, 1, 1, named="d")])
+    for one in (log, other):
+        with pytest.raises(TooManyPredictions):
+            one.keep([predicted(1, named="e")])
+    assert len(kept(admin)) == 9
+
+
+def test_of_labels_it_is_told_when_their_predictions_were_made(admin: Engine) -> None:
+    log = PredictionLog(admin)
+    log.keep([predicted(1, 1)])
+    later = NOON + HOUR
+    assert log.keep([labelled(1, at=later), labelled(1, at=later, named="unknown")]).labelled == {"uid-1": [NOON]}
+    assert log.keep([labelled(1, at=later)]).labelled == {"uid-1": []}  # as it is known already
 
 
 def kept(admin: Engine) -> list[str]:

@@ -21,7 +21,7 @@ MOST_KEPT = 1_000_000
 """Predictions of one study."""
 Value = float | bool | str
 
-_FULL = "SELECT 1 FROM tuning_admin.predictions WHERE study = %(study)s OFFSET %(most)s LIMIT 1"
+_COUNT = "SELECT count(*) FROM (SELECT FROM tuning_admin.predictions WHERE study = %(study)s LIMIT %(most)s) AS kept"
 _ADD = """
     INSERT INTO tuning_admin.predictions AS known (study, id, owner, namespace, {value}, {time}, received_at)
     SELECT %(study)s, id, %(owner)s, %(namespace)s, value, time, clock_timestamp()
@@ -29,6 +29,7 @@ _ADD = """
     ORDER BY id  -- so that two deliveries at once never wait for each other
     ON CONFLICT (study, id) DO UPDATE SET {value} = excluded.{value}, {time} = excluded.{time}
     WHERE known.{time} IS NULL
+    RETURNING predicted_at
 """
 _ADD_PREDICTIONS = _ADD.format(value="value", time="predicted_at")
 _ADD_LABELS = _ADD.format(value="label", time="labelled_at")
@@ -79,11 +80,50 @@ class ToldPredictions:
     labels: Sequence[Told] = ()
 
 
-def keep_predictions(engine: Engine, told: Sequence[ToldPredictions]) -> int:
-    """All of it, in any order: what an id was told first stays. Returns how many were not known yet. Raises StoreError,
-    and TooManyPredictions; then nothing is kept."""
-    with told_tables(engine) as connection:
-        return sum(_keep(connection, each) for each in sorted(told, key=lambda each: each.place.study))
+@dataclass(frozen=True)
+class Kept:
+    """What was not known yet of what was told."""
+
+    stored: int
+    """Predictions and labels."""
+    labelled: Mapping[str, Sequence[datetime]]
+    """By study: when the predictions were made whose labels these are, as far as they are known."""
+
+
+class PredictionLog:
+    """Where an exporter writes what it is sent. May be called from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        """`engine` is the administrator's."""
+        self._engine = engine
+        self._room: dict[str, int] = {}  # by study: how many may be added before all are counted anew
+
+    def keep(self, told: Sequence[ToldPredictions]) -> Kept:
+        """All of it, in any order: what an id was told first stays. Raises StoreError, and TooManyPredictions; then
+        nothing is kept."""
+        stored = 0
+        labelled: dict[str, list[datetime]] = {each.place.study: [] for each in told}
+        with told_tables(self._engine) as connection:
+            for each in sorted(told, key=lambda each: each.place.study):
+                predicted = _add(connection, _ADD_PREDICTIONS, each.place, each.predictions)
+                joined = _add(connection, _ADD_LABELS, each.place, each.labels)
+                stored += len(predicted) + len(joined)
+                labelled[each.place.study] += [time for time in joined if time is not None]
+                self._make_sure_of_room(connection, each.place.study, len(predicted) + len(joined))
+        return Kept(stored, labelled)
+
+    def _make_sure_of_room(self, connection: Connection, study: str, added: int) -> None:
+        """Counting a million takes a tenth of a second, so it is done again only when half of the room that there was
+        is used up: two exporters keep the limit together."""
+        self._room[study] = self._room.get(study, 0) - added
+        if self._room[study] < 0:
+            kept = connection.exec_driver_sql(_COUNT, {"study": study, "most": MOST_KEPT + 1}).scalar_one()
+            if kept > MOST_KEPT:
+                raise TooManyPredictions(
+                    f"{MOST_KEPT:,} predictions are kept of the study already: send a sample of them, or have its "
+                    "source ask for a shorter window or delay"
+                )
+            self._room[study] = (MOST_KEPT - kept) // 2
 
 
 def read_tallies(engine: Engine, study: str, source: PredictionsSource, slots: range) -> Sequence[Tally]:
@@ -123,19 +163,13 @@ def drop_predictions(engine: Engine, kept: Mapping[str, timedelta]) -> None:
         connection.exec_driver_sql(_DROP_OLD)
 
 
-def _keep(connection: Connection, told: ToldPredictions) -> int:
-    added = 0
-    for statement, each in ((_ADD_PREDICTIONS, told.predictions), (_ADD_LABELS, told.labels)):
-        first: dict[str, Told] = {}
-        for one in each:
-            first.setdefault(one.id, one)
-        documents = [vars(one) | {"time": one.time.isoformat()} for one in first.values()]
-        if documents:
-            given = vars(told.place) | {"told": json.dumps(documents)}
-            added += connection.exec_driver_sql(statement, given).rowcount
-    if connection.exec_driver_sql(_FULL, {"study": told.place.study, "most": MOST_KEPT}).first():
-        raise TooManyPredictions(
-            f"{MOST_KEPT:,} predictions are kept of the study already: send a sample of them, or have its source ask "
-            "for a shorter window or delay"
-        )
-    return added
+def _add(connection: Connection, statement: str, place: Place, told: Sequence[Told]) -> Sequence[datetime | None]:
+    """Of each that was not known yet, when the prediction was made; None where only its label is known."""
+    first: dict[str, Told] = {}
+    for one in told:
+        first.setdefault(one.id, one)
+    if not first:
+        return ()
+    documents = [vars(one) | {"time": one.time.isoformat()} for one in first.values()]
+    given = vars(place) | {"told": json.dumps(documents)}
+    return connection.exec_driver_sql(statement, given).scalars().all()

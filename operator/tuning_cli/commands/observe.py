@@ -90,7 +90,7 @@ def _tell_predictions(file: Path, connect: Callable[[], "Cluster"], exporter: "S
     if found["known"]:
         parts.append(f"{found['known']} of them known before")
     if found["late"]:
-        parts.append(f"{found['late']} predictions too late: their windows are over")
+        parts.append(f"{found['late']} too late to count: their windows are over")
     if read.unread:
         parts.append(f"not read: {', '.join(map(repr, read.unread))}")
     return "; ".join(parts)

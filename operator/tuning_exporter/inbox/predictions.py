@@ -68,6 +68,8 @@ class Sorted:
     late: int
     """Predictions whose windows are closed: they are left out."""
     problems: Sequence[str]
+    sources: Sequence[PredictionsSource]
+    """Of the study's metrics that come from predictions."""
 
 
 _BATCHES = TypeAdapter(Annotated[list[Batch], Field(max_length=bodies.MAX_STUDIES)])
@@ -89,8 +91,13 @@ def sort_out(batch: Batch, study: Mapping[str, Any], owner: str, now: datetime) 
         *_to_come("predictions", predictions, now),
         *_to_come("labels", labels, now),
     ]
-    in_time = [one for one in predictions if not _is_late(one, sources, now)]
-    return Sorted(ToldPredictions(place, in_time, labels), len(predictions) - len(in_time), problems)
+    in_time = [one for one in predictions if not is_late(one.time, sources, now)]
+    return Sorted(ToldPredictions(place, in_time, labels), len(predictions) - len(in_time), problems, sources)
+
+
+def is_late(predicted: datetime, sources: Sequence[PredictionsSource], now: datetime) -> bool:
+    """Whether what is told now of a prediction of that time counts in no window any more."""
+    return all(is_closed(slot_of(predicted, source), source, now) for source in sources)
 
 
 def _sources(study: Mapping[str, Any]) -> Sequence[PredictionsSource]:
@@ -123,7 +130,3 @@ def _to_come(kind: str, told: Sequence[Told], now: datetime) -> list[str]:
         for one in told
         if bodies.is_yet_to_come(one.time, now)
     ][:_MOST_TOLD]
-
-
-def _is_late(one: Told, sources: Sequence[PredictionsSource], now: datetime) -> bool:
-    return all(is_closed(slot_of(one.time, source), source, now) for source in sources)

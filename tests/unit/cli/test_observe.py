@@ -59,7 +59,7 @@ def test_predictions_and_labels_of_a_file(tmp_path: Path, sent: list[Any]) -> No
     told = observe("--predictions", str(file)).output
     assert told.startswith(
         "digits is told 2 predictions; 1 labels; 1 of them known before; "
-        "2 predictions too late: their windows are over; not read: 'score'. "
+        "2 too late to count: their windows are over; not read: 'score'. "
     )
     [(path, body)] = sent
     assert path == "/predictions"
