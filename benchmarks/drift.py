@@ -16,9 +16,13 @@ from typing import Any
 import numpy as np
 from detectors import Detector, Shares, Table, detectors, evidently_drift, our_drift, ours, river
 from machine import describe, run
+from scipy import stats
 from sklearn.tree import DecisionTreeClassifier
 
+from tuning_study.production.chi_squared import chi_squared_limit
 from tuning_study.production.degradation import false_alarm_rate
+from tuning_study.production.drift import stability_index
+from tuning_study.production.features import counts_of, reference_of
 
 WEEK = 168
 WARM_UP = 2 * WEEK
@@ -43,6 +47,7 @@ def main() -> None:
         lambda: dependent_labels(given.repeats),
         lambda: slow_slide(given.peers),
         lambda: shifted_features(given.weeks),
+        lambda: bins_and_values(given.repeats // 4),
         lambda: generated(given.streams),
         rainfall,
         occupancy,
@@ -293,6 +298,43 @@ def shifted_features(weeks: int) -> None:
 
     head = ["samples of the reference", "shift of one feature", "ours", "Evidently, a feature", "Evidently, as a whole"]
     table("Drift of ten features, 500 samples an hour: how often it is told", head, rows())
+
+
+def bins_and_values(repeats: int) -> None:
+    """The test that needs bins alone beside one that needs every value, at one level: a feature of a week's checks."""
+    size, level = 2000, 0.01 / WEEK
+    changes: Mapping[str, Callable[[np.random.Generator, int], Any]] = {
+        "none": lambda rng, m: rng.normal(size=m),
+        "mean + 0.25 sd": lambda rng, m: rng.normal(0.25, size=m),
+        "mean + 0.5 sd": lambda rng, m: rng.normal(0.5, size=m),
+        "spread × 1.3": lambda rng, m: 1.3 * rng.normal(size=m),
+        "spread × 0.7": lambda rng, m: 0.7 * rng.normal(size=m),
+        "two humps": lambda rng, m: rng.normal(rng.choice([-0.8, 0.8], m), 0.6),
+        "one value in ten at 3": lambda rng, m: np.where(rng.random(m) < 0.1, 3.0, rng.normal(size=m)),
+    }
+
+    def found(change: Callable[[np.random.Generator, int], Any], samples: int) -> Any:
+        rng = np.random.default_rng(samples)
+        for _ in range(repeats):
+            before, now = rng.normal(size=size), change(rng, samples)
+            reference = reference_of(before)
+            psi, degrees = stability_index(reference.counts.bins, counts_of(reference, now).bins)
+            chance = 1 / size + 1 / samples
+            yield [
+                psi >= chi_squared_limit(level, degrees) * chance,
+                psi >= max(0.2, chi_squared_limit(level, degrees) * chance),
+                stats.ks_2samp(before, now, method="asymp").pvalue < level,
+            ]
+
+    rows = (
+        [name, samples, *(percent(share) for share in np.mean(list(found(change, samples)), axis=0))]
+        for name, change in changes.items()
+        for samples in (100, 500)
+    )
+    head = ["change", "samples", "ten bins, χ²", "ours (that, and a PSI of 0.2)", "values, Kolmogorov–Smirnov"]
+    table(
+        f"How often one check finds a changed feature, {size} samples of the reference, level 0.01 a week", head, rows
+    )
 
 
 def rainfall() -> None:
