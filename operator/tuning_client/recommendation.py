@@ -9,7 +9,7 @@ from tuning_client.exceptions import WrongUse
 from tuning_client.local import database
 from tuning_client.local.studies import LOCAL
 from tuning_client.studyfile import StudyFile
-from tuning_client.target import Target
+from tuning_client.target import Target, store_url
 from tuning_client.worker_program import ask
 from tuning_report.format import table
 from tuning_report.known import control_lines, parameters_text
@@ -43,7 +43,7 @@ def recommend(study: StudyFile, target: Target) -> dict[str, Any]:
             f"{study.name}: only the data of an sklearn objective can be compared: for others name studies in "
             "warmStart.studies"
         )
-    resolved = resolve(spec, namespace=LOCAL, name=study.name, uid="", number=_UNBEGUN, versions={})
+    resolved = resolve(spec, namespace=_namespace(target), name=study.name, uid="", number=_UNBEGUN, versions={})
     with _store(target) as url:
         request = {"round": resolved.manifest(), "store": url}
         found: dict[str, Any] = ask("tuning_worker.recommend", request, study.path.resolve().parent)
@@ -87,11 +87,20 @@ def _neighbour(each: Mapping[str, Any]) -> dict[str, object]:
     return {"earlier study": each["name"], "apart": each["distance"], "differs in": differs}
 
 
+def _namespace(target: Target) -> str:
+    """Whose studies are earlier ones."""
+    if not target.on_cluster:
+        return LOCAL
+    from tuning_client.cluster import client
+
+    return client.connect(target.context, target.namespace).namespace
+
+
 @contextmanager
 def _store(target: Target) -> Iterator[str | None]:
-    """The URL of this folder's store, or of the one that is named; None where no study has run yet."""
-    if target.storage is None and not database.exists(target.folder):
+    """The URL of the store with the earlier studies; None where no study has run yet."""
+    if not target.on_cluster and target.storage is None and not database.exists(target.folder):
         yield None
         return
-    with database.database(target.folder, target.storage) as found:
-        yield found.url
+    with store_url(target) as url:
+        yield url

@@ -1,10 +1,16 @@
 """One study with phases, a constraint, known good settings and verification together, as in its sample."""
 
+import json
+import subprocess
+import sys
+from typing import Any
+
 import pytest
 
 from e2e.conftest import ROOT, Kubectl, eventually
 
 pytestmark = pytest.mark.cluster
+_CAPTURED: dict[str, Any] = {"check": True, "text": True, "stdout": subprocess.PIPE, "timeout": 120}
 
 
 def test_phases_follow_each_other_and_the_best_is_measured_again(kubectl: Kubectl) -> None:
@@ -27,6 +33,19 @@ def test_phases_follow_each_other_and_the_best_is_measured_again(kubectl: Kubect
     print(f"trials of the search by worker: {search}; of all: {[len(lines) for lines in ended]}")
     assert len(pods) == 3
     assert all(search), "every worker did a share"
+
+    other_data = (ROOT / "manifests" / "samples" / "phases.yaml").read_text().replace("load: wine", "load: iris")
+    told = _recommended(other_data.replace("name: phases", "name: others"), kubectl.namespace)
+    [neighbour] = told["neighbours"]
+    assert neighbour["name"] == "phases"
+    assert any("phases" in suggestion["reason"] for suggestion in told["with_history"])
+
+
+def _recommended(manifest: str, namespace: str) -> dict[str, Any]:
+    """For a study that is not on the cluster yet."""
+    command = [sys.executable, "-m", "tuning_cli.app", "recommend", "-", "-n", namespace, "-o", "json"]
+    told: dict[str, Any] = json.loads(subprocess.run(command, input=manifest, **_CAPTURED).stdout)
+    return told
 
 
 def _told(kubectl: Kubectl, *reasons: str) -> None:

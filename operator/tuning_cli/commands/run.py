@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuning_cli.options import Output, make_target
+from tuning_cli.options import Context, Output, make_target
 from tuning_cli.output import Format, render
 from tuning_client.exceptions import TuningError, WrongUse
 from tuning_report.format import visible
@@ -77,13 +77,21 @@ def recommend(
     storage: Annotated[
         str | None, typer.Option(metavar="URL", help="The store with the earlier studies, instead of .tuning.")
     ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Earlier studies of this namespace, instead of .tuning.")
+    ] = None,
+    context: Context = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show what earlier studies and the built-in portfolio would have a study try first, and why; runs nothing."""
+    """Show what earlier studies and the built-in portfolio would have a study try first, and why; runs nothing.
+
+    The data of the study are read on this machine, also where earlier studies are a namespace's.
+    """
     from tuning_client import recommendation, studyfile
 
     study = studyfile.read(file)
-    found = recommendation.recommend(study, make_target(None, None, storage is None, storage))
+    here = storage is None and namespace is None and context is None
+    found = recommendation.recommend(study, make_target(namespace, context, here, storage))
     print(render(output, found, "\n".join(recommendation.lines(study, found))))
 
 
