@@ -1,4 +1,6 @@
-"""Stores that this program has opened, kept open until it ends: a notebook asks the same one again and again."""
+"""Stores that this program has opened, kept open until it ends: a notebook asks the same one again and again.
+
+What reads histories is imported when one is read: a first run does not wait for it."""
 
 import atexit
 import threading
@@ -6,38 +8,46 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 with warnings.catch_warnings():  # in a notebook Optuna's progress bar asks for ipywidgets, and none is shown
     warnings.filterwarnings("ignore", message="IProgress not found")
     import optuna
 
-from tuning_client import histories
 from tuning_client.local import database
-from tuning_client.target import Target
-from tuning_report.round_history import History
+
+if TYPE_CHECKING:
+    from tuning_client.target import Target
+    from tuning_report.round_history import History
 
 _open = ExitStack()
 _running: set[Path] = set()
-_studies: dict[tuple[Target, str], optuna.Study] = {}
+_studies: dict[tuple["Target", str], optuna.Study] = {}
 _lock = threading.Lock()
 atexit.register(_open.close)
 
 
-def read(target: Target, name: str | None) -> History:
+def read(target: "Target", name: str | None) -> "History":
     """The history of a study's last round. Raises WrongUse for a study that is not there."""
+    from tuning_client import histories
+
     _keep_running(target)
     with quiet_optuna():
         return histories.read(target, name)
 
 
-def names(target: Target) -> list[str]:
+def names(target: "Target") -> list[str]:
+    from tuning_client import histories
+
     _keep_running(target)
     with quiet_optuna():
         return histories.names(target)
 
 
-def optuna_study(target: Target, name: str, study: str) -> optuna.Study:
+def optuna_study(target: "Target", name: str, study: str) -> optuna.Study:
     """The study, by its name in Optuna, on a storage that is opened once and stays open until this program ends."""
+    from tuning_client import histories
+
     _keep_running(target)
     with _lock, quiet_optuna():
         if (target, study) not in _studies:
@@ -57,7 +67,7 @@ def quiet_optuna() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def _keep_running(target: Target) -> None:
+def _keep_running(target: "Target") -> None:
     """The server of a folder's store starts once, not for each question."""
     folder = target.folder.resolve()
     with _lock:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects
     from optuna.trial import FrozenTrial
 
+    from tuning_client.local.run import Outcome
     from tuning_client.studyfile import StudyFile
     from tuning_client.target import Target
     from tuning_report.round_history import History
@@ -90,11 +91,11 @@ class Study:
         TuningError when the study fails.
         """
         from tuning.displays import display
-        from tuning_client.local.run import Ending, Outcome
         from tuning_client.local.start import start
-        from tuning_report import round_history, text
 
-        def read(outcome: Outcome, store: Any) -> "tuple[Outcome, History]":
+        def read(outcome: "Outcome", store: Any) -> "tuple[Outcome, History]":
+            from tuning_report import round_history
+
             return outcome, round_history.read(store, outcome.study)
 
         with places.quiet_optuna():
@@ -107,6 +108,9 @@ class Study:
                 then=read,
                 folder=self._target.folder,
             )
+        from tuning_client.local.run import Ending
+        from tuning_report import text
+
         match outcome.ending:
             case Ending.STOPPED:
                 raise KeyboardInterrupt(f"{self.name} is stopped; run it again to go on")

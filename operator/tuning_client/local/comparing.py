@@ -7,8 +7,9 @@ from pathlib import Path
 from tuning_client.display import Display
 from tuning_client.exceptions import TuningError, WrongUse
 from tuning_client.local import database
+from tuning_client.local.execution import run
 from tuning_client.local.run import Ending, Outcome
-from tuning_client.local.start import Session, run, session
+from tuning_client.local.session import Session, session
 from tuning_client.studyfile import StudyFile
 from tuning_client.variants import Variant
 from tuning_report import round_history, text

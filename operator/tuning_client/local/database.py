@@ -3,6 +3,7 @@
 import fcntl
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,11 +195,20 @@ def _running(programs: Path, folder: Path) -> Iterator[EmbeddedPostgres]:
                 server.stop()
 
 
+def _import_meanwhile() -> None:
+    """What makes tables is as long to import as a new server to start."""
+    from tuning_store import schema
+
+    schema.import_ahead()
+
+
 def _start(server: EmbeddedPostgres) -> None:
     try:
-        with (server.data.parent / "postgres.start").open("a") as lock:
+        with (server.data.parent / "postgres.start").open("a") as lock, ThreadPoolExecutor(1) as thread:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two first starts at once
-            server.start()
+            started = thread.submit(server.start)
+            _import_meanwhile()
+            started.result()
     except (OSError, EmbeddedPostgresError) as error:
         why = shortage(server.data.parent, _TO_GO_ON) or _first_line(error)
         log = f"; its log is {server.log}" if server.log.exists() else ""

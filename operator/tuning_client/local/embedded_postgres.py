@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import psutil
 
 _USER = "postgres"
 _SYSTEM_USER = "pgserver"  # PostgreSQL refuses to run as root
+_CLUSTER = ("--auth=trust", "--encoding=UTF8", "--no-locale", "-U", _USER)
 _MAX_CONNECTIONS = 500  # each worker holds two or three; PostgreSQL's own default ends at about thirty workers
 _MAX_SOCKET_FOLDER = 90  # characters: the path of a socket has 107 at most
 _PLAIN = re.compile(r"[\w/.+-]+", re.ASCII)  # what needs no quoting in a list of folders
@@ -46,11 +48,14 @@ class EmbeddedPostgres:
         self.data.chmod(0o700)
         if os.geteuid() == 0:
             self._open_to_system_user()
-        if not (self.data / "PG_VERSION").exists():
-            self._run("initdb", "--auth=trust", "--encoding=UTF8", "--no-locale", "-U", _USER, "-D", str(self.data))
+        is_new = not (self.data / "PG_VERSION").exists()
+        if is_new:
+            self._run("initdb", *_CLUSTER, "--no-sync", "-D", str(self.data))
         if self._server() is None:
             (self.data / "postmaster.pid").unlink(missing_ok=True)  # another program may have its number by now
             self._launch()
+        if is_new:  # nobody has to wait for the disk to write a thousand files
+            threading.Thread(target=self._write_out, daemon=True).start()
 
     def stop(self) -> None:
         """End it; sessions that are open are ended with it."""
@@ -138,6 +143,11 @@ class EmbeddedPostgres:
         if os.geteuid() == 0:
             shutil.chown(folder, _SYSTEM_USER)
         return folder
+
+    def _write_out(self) -> None:
+        """All files to the disk. Where the folder is gone meanwhile there is nothing to be kept."""
+        with suppress(EmbeddedPostgresError, OSError):
+            self._run("initdb", "--sync-only", "-D", str(self.data))
 
     def _run(self, program: str, *arguments: str) -> None:
         """As `_launch`, in a session of its own: Ctrl-C is for the run, which then decides."""

@@ -10,9 +10,10 @@ import optuna
 
 from tuning_client.display import Display
 from tuning_client.exceptions import TuningError
+from tuning_client.local.execution import plain_env
 from tuning_client.local.folder import code_folder, files_of, write_round
 from tuning_client.local.run import GRACE, Ending, LocalRun
-from tuning_client.local.start import Session, plain_env, session
+from tuning_client.local.session import Session, session
 from tuning_client.local.supervisor import Supervisor, cores, environment, threads_each, worker_names
 from tuning_client.reproduction import Repetition
 from tuning_report import round_history

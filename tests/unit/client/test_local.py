@@ -8,8 +8,9 @@ import pytest
 from tuning_client.exceptions import WrongUse
 from tuning_client.local import database
 from tuning_client.local.database import Database
+from tuning_client.local.execution import plain_env
 from tuning_client.local.signals import Signals
-from tuning_client.local.start import plain_env, start_line
+from tuning_client.local.start import start_line
 from tuning_client.local.view import activity
 from tuning_client.studyfile import StudyFile
 from tuning_client.target import Target

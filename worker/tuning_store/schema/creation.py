@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from optuna.storages import RDBStorage
 from sqlalchemy import Engine, create_engine, inspect, text
 
+from tuning_store import optuna_internals
 from tuning_store.exceptions import StoreUnavailable, translated
 from tuning_store.schema import migrations
 from tuning_store.schema.migrate import migrate
@@ -43,6 +44,13 @@ def create(url: str, schema: str | None = None) -> None:
             migrate(engine, MIGRATIONS, tables.migrations)
     finally:
         engine.dispose()
+
+
+def import_ahead() -> None:
+    """What `create` imports when it needs it, for who has nothing else to do."""
+    import alembic.command  # noqa: F401
+
+    _ = optuna_internals.models
 
 
 @contextmanager
