@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from builders import make_manifest_spec
 from contract.test_reconcile import World
-from tuning_kube.errors import Conflict, Forbidden
+from tuning_kube.errors import ClusterError, Conflict, Forbidden
 from tuning_kube.names import PARAMETERS_ANNOTATION, PROMOTE_ANNOTATION, ROLLBACK_ANNOTATION
 from tuning_store import rounds
 from tuning_store.store import Store
@@ -195,6 +195,19 @@ async def test_a_status_that_is_not_written_changes_nothing_twice(rolling: Promo
     assert rolling.promotion["state"] == "Stable"
     told = [line.kind for line in rolling.recorded() if not line.kind.startswith("Round")]
     assert told == ["Verified", "Candidate", "Promoting", "Promoted"]
+
+
+async def test_of_what_cannot_be_read_nothing_is_decided(rolling: Promoting) -> None:
+    """flagger#989: one read that failed, while etcd chose a leader, began a canary."""
+    await rolling.finish_round(0.5)
+    rolling.cluster.fails["read_deployment"] = [ClusterError("etcdserver: leader changed", 500)] * 20
+    while rolling.cluster.fails["read_deployment"]:
+        with suppress(ClusterError):
+            await rolling.look()
+    assert ("ConfigMap", STABLE) not in rolling.cluster.objects
+    assert not any("Deployment" in written for written in rolling.cluster.wrote)
+    await rolling.settle()
+    assert (rolling.serving, rolling.promotion["state"]) == (0.5, "Promoting")
 
 
 async def test_a_conflict_is_told_once_and_nothing_is_changed(rolling: Promoting) -> None:

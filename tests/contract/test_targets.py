@@ -165,6 +165,12 @@ class Serving(Argo):
         path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{NAME}?fieldManager=argocd-controller&force=true"
         self.plane.request("PATCH", path, body, content_type="application/apply-patch+yaml")
 
+    def scale(self, replicas: int) -> None:
+        """As a HorizontalPodAutoscaler does."""
+        path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments/{NAME}/scale?fieldManager=autoscaler"
+        change = {"spec": {"replicas": replicas}}
+        self.plane.request("PATCH", path, change, content_type="application/merge-patch+json")
+
 
 @pytest.fixture
 def serving(control_plane: ControlPlane, namespace: str) -> Serving:
@@ -208,6 +214,22 @@ async def test_parameters_that_are_rolled_leave_the_template_what_it_was_and_ano
     assert view(await read(cluster, namespace)).template == before
     serving.sync(image="api:2")
     assert view(await read(cluster, namespace)).template != before
+
+
+async def test_an_autoscaler_and_a_canary_leave_each_other_alone(
+    cluster: Cluster, namespace: str, serving: Serving
+) -> None:
+    """flagger#634, argo#1415: a canary began anew, or stable had no pods, when an autoscaler changed replicas."""
+    template = view(await read(cluster, namespace)).template
+    await make_canary(cluster, namespace)
+    for replicas in (*range(4, 24), 7):
+        serving.scale(replicas)
+        await cluster.apply_to_target(rolling("Deployment", namespace, NAME, FIRST))
+    after = await read(cluster, namespace)
+    assert (after["spec"]["replicas"], view(after).template) == (7, template)
+    assert "f:replicas" not in json.dumps(owned(after, PROMOTION_MANAGER))
+    seen = await cluster.read_deployment(namespace, f"{NAME}-canary-1111bbbb")
+    assert (seen["spec"]["replicas"], canary.view(seen).made_from) == (2, template)
 
 
 async def test_a_canary_is_tried_made_once_and_taken_away(cluster: Cluster, namespace: str, serving: Serving) -> None:
