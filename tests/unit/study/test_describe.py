@@ -82,6 +82,17 @@ def test_a_recorded_metric_is_told_beside_the_objectives() -> None:
     assert [(metric.name, metric.value) for metric in best.metrics] == [("accuracy", 0.9), ("size", 12)]
 
 
+@pytest.mark.parametrize(
+    ("values", "summary"),
+    [((0.9800000000000001,), "0.98"), ((0.25, 1234567.0), "0.25, 1.23457e+06"), ((math.inf,), "inf")],
+)
+def test_the_objectives_alone_are_its_summary(values: tuple[float, ...], summary: str) -> None:
+    metrics = [{"name": name, "direction": "Maximize"} for name in ("accuracy", "speed")[: len(values)]]
+    spec = make_spec(metrics=[*metrics, {"name": "size"}])
+    best = describe_best(Candidate(0, values), spec, {}, {METRICS_ATTRIBUTE: {"size": 12}})
+    assert best.summary == summary
+
+
 @pytest.mark.parametrize(("value", "told"), [(math.inf, "Infinity"), (-math.inf, "-Infinity"), (10**400, "Infinity")])
 def test_infinity_is_told_as_text(value: float, told: str) -> None:
     best = describe_best(Candidate(0, (value,)), SPEC, {}, {})

@@ -14,7 +14,7 @@ from tuning_study.api.status import TuningStudyStatus
 _COLUMNS = (
     ("State", "string", ".status.state", 0),
     ("Trials", "string", ".status.trials.summary", 0),
-    ("Best", "string", ".status.best.metrics[0].value", 0),
+    ("Best", "string", ".status.best.summary", 0),
     ("Workers", "integer", ".status.workers.ready", 0),
     ("Round", "integer", ".status.round", 0),
     ("Phase", "string", ".status.phase", 1),

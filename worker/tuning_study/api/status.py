@@ -109,6 +109,9 @@ class Best(Model):
 
     trial: int = Field(description="Number of the trial, counted from 0 in each round.")
     metrics: list[MetricValue] = Field(max_length=32, description="The metrics that the trial reported.")
+    summary: Short = Field(
+        "", description="The values of the objectives, in their order and six digits long, as in 0.9714, 20.3."
+    )
     parameters: list[ParameterValue] = Field(
         max_length=64, description="The parameters of the trial. Empty in `rounds`: the database has them."
     )

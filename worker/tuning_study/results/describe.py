@@ -36,13 +36,11 @@ def describe_verified(found: Verified, spec: TuningStudySpec, parameters: Mappin
     """The candidate that a verification names, with its means. `parameters` are those of its trial in the search."""
     assert found.best is not None
     winner = found.candidates[found.best]
+    metrics = _metrics(spec, winner.metrics)
     return Best(
         trial=winner.trial,
-        metrics=[
-            MetricValue(name=metric.name, value=value)
-            for metric in spec.metrics
-            if (value := metric_value(winner.metrics.get(metric.name))) is not None
-        ],
+        metrics=metrics,
+        summary=_summary(spec, metrics),
         parameters=_parameters(values_of(spec.parameters, parameters)),
         feasible=meets(spec.constraints, winner),
         verified=True,
@@ -83,18 +81,28 @@ def describe_best(
     how the study's selection chose the trial, where it has one."""
     objectives = dict(zip((metric.name for metric in spec.objectives), winner.values, strict=False))
     reported = attributes.get(METRICS_ATTRIBUTE)
-    metrics = {**(reported if isinstance(reported, Mapping) else {}), **objectives}
+    metrics = _metrics(spec, {**(reported if isinstance(reported, Mapping) else {}), **objectives})
     return Best(
         trial=winner.number,
-        metrics=[
-            MetricValue(name=metric.name, value=value)
-            for metric in spec.metrics
-            if (value := metric_value(metrics.get(metric.name))) is not None
-        ],
+        metrics=metrics,
+        summary=_summary(spec, metrics),
         parameters=_parameters(values_of(spec.parameters, parameters)),
         feasible=winner.feasible,
         chosen_by=chosen_by,
     )
+
+
+def _metrics(spec: TuningStudySpec, values: Mapping[str, Any]) -> list[MetricValue]:
+    return [
+        MetricValue(name=metric.name, value=value)
+        for metric in spec.metrics
+        if (value := metric_value(values.get(metric.name))) is not None
+    ]
+
+
+def _summary(spec: TuningStudySpec, metrics: Sequence[MetricValue]) -> str:
+    values = {metric.name: metric.value for metric in metrics}
+    return ", ".join(f"{float(values[metric.name]):.6g}" for metric in spec.objectives if metric.name in values)
 
 
 def parameter_text(value: Any) -> str:
