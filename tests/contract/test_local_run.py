@@ -64,6 +64,11 @@ def once(how):
 breaks_once = once(lambda: os._exit(3))
 killed_once = once(lambda: os.kill(os.getpid(), signal.SIGKILL))
 
+def light(trial):
+    """What it has imported that a worker on PostgreSQL does not need."""
+    import sys
+    return len({"alembic", "scipy", "sklearn", "sqlalchemy"} & set(sys.modules))
+
 def noisy(trial):
     """Its process is killed once, in the middle of the verification."""
     verifies = "verification" in trial.study.study_name
@@ -232,6 +237,12 @@ def test_a_second_ctrl_c_ends_at_once(folder: Folder) -> None:
 
     assert run.returncode == 130
     assert states(folder.trials(*SQLITE)) == {"Waiting": 2}
+
+
+def test_a_worker_imports_no_more_than_it_needs(folder: Folder) -> None:
+    told = folder.tuning("run", folder.study("light", trials=6))
+    assert told.returncode == 0, told.stderr
+    assert [trial["metrics"] for trial in folder.trials()] == [{"loss": 0.0}] * 6
 
 
 def test_a_killed_run_takes_its_workers_along_and_its_database_is_found_again(folder: Folder) -> None:

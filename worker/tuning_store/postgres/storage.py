@@ -48,6 +48,10 @@ _CREATE_AS_WORKER = """
 """A trial that an objective asks for by study.ask() is its worker's: nobody else would end it when both are gone."""
 _TABLES_VERSION = "SELECT (SELECT max(number) FROM tuning_migrations), (SELECT version_num FROM alembic_version)"
 _TABLES = "SELECT to_regclass('tuning_rounds') IS NOT NULL, to_regclass('alembic_version') IS NOT NULL"
+_STUDY_ATTRS = "SELECT key, value_json FROM studies LEFT JOIN {table} USING (study_id) WHERE study_id = %s"
+_SET_STUDY_ATTR = """
+    INSERT INTO {table} (key, value_json, study_id) SELECT %s, %s, study_id FROM studies WHERE study_id = %s
+    ON CONFLICT (study_id, key) DO UPDATE SET value_json = excluded.value_json RETURNING study_id"""
 _MAX_NAME = 512  # characters of Optuna's columns for names
 
 
@@ -157,13 +161,16 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
         self.forget_buffers(study_id)
         self._studies.delete_study(study_id)
 
-    @retried
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        self._studies.set_study_user_attr(study_id, key, value)
+        self._set_study_attr("study_user_attributes", study_id, key, value)
 
-    @retried
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        self._studies.set_study_system_attr(study_id, key, value)
+        self._set_study_attr("study_system_attributes", study_id, key, value)
+
+    def _set_study_attr(self, table: str, study_id: int, key: str, value: Any) -> None:
+        _check_name(key)
+        if not self._connection.call(_SET_STUDY_ATTR.format(table=table), (key, json.dumps(value), study_id)):
+            raise KeyError(f"no study {study_id} in the store")
 
     def get_study_id_from_name(self, study_name: str) -> int:
         found = self._connection.call("SELECT study_id FROM studies WHERE study_name = %s", (study_name,))
@@ -184,13 +191,17 @@ class PostgresStorage(BaseStorage, BaseHeartbeat):
             self._directions[study_id] = [StudyDirection[direction] for (direction,) in found]
         return self._directions[study_id]
 
-    @retried
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        return self._studies.get_study_user_attrs(study_id)
+        return self._study_attrs("study_user_attributes", study_id)
 
-    @retried
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        return self._studies.get_study_system_attrs(study_id)
+        return self._study_attrs("study_system_attributes", study_id)
+
+    def _study_attrs(self, table: str, study_id: int) -> dict[str, Any]:
+        found = self._connection.call(_STUDY_ATTRS.format(table=table), (study_id,))
+        if not found:
+            raise KeyError(f"no study {study_id} in the store")
+        return {key: json.loads(text) for key, text in found if key is not None}
 
     @retried
     def get_all_studies(self) -> list[FrozenStudy]:
