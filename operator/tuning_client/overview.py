@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tuning_report.format import duration
+from tuning_report.format import cell, duration, number
 from tuning_report.round_history import (
     History,
     artifacts_of,
@@ -65,7 +65,7 @@ def row(name: str, status: TuningStudyStatus, created: datetime | None, now: dat
         "state": status.state,
         "trials": status.trials.summary,
         "failed": status.trials.failed,
-        "best": status.best.metrics[0].value if status.best and status.best.metrics else None,
+        "best": _objectives_of(status.best),
         "workers": f"{status.workers.ready}/{status.workers.desired}",
         "round": status.round,
         "age": duration((now - created).total_seconds()) if created else None,
@@ -82,7 +82,7 @@ def round_row(
         resolved.number,
         round_state(progress, interrupted=interrupted),
         trial_counts(counts, target).summary,
-        metric_value(best[0]) if best else None,
+        _told(list(map(metric_value, best))) if best else None,
         progress.started_at.replace(tzinfo=UTC),
     )
 
@@ -95,11 +95,25 @@ def round_rows_of_status(name: str, status: TuningStudyStatus) -> list[dict[str,
             entry.round,
             status.state if entry.round == status.round else "Over",
             status.trials.summary if entry.round == status.round else None,
-            entry.best.metrics[0].value if entry.best and entry.best.metrics else None,
+            _objectives_of(entry.best),
             entry.start_time,
         )
         for entry in status.rounds
     ]
+
+
+def _objectives_of(best: Best | None) -> object:
+    """A status flags no objective, but its summary has their values alone."""
+    if best is None or not best.metrics:
+        return None
+    wanted = best.summary.split(", ")
+    found = [metric.value for metric in best.metrics if number(float(metric.value)) in wanted]
+    return best.summary if len(wanted) > 1 else _told(found[:1] or [best.metrics[0].value])
+
+
+def _told(values: Sequence[float | str | None]) -> object:
+    """One value as it is; of several objectives a text with all of them."""
+    return values[0] if len(values) == 1 else ", ".join(map(cell, values))
 
 
 def _round_row(

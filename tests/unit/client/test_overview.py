@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 from tuning_client import overview
 from tuning_report.round_history import History
 from tuning_study.api.status import TuningStudyStatus
+from tuning_study.attributes import METRICS_ATTRIBUTE
 from tuning_study.budget import RoundLimits, StopReason
 from unit.report.histories import history, trial
 
@@ -51,6 +52,20 @@ def test_a_row_among_others() -> None:
         "round": 1,
         "age": "2h00m",
     }
+
+
+def test_a_row_has_the_objective_and_no_metric_that_is_only_recorded() -> None:
+    recorded = trial(0, [1 / 3], user_attrs={METRICS_ATTRIBUTE: {"size": 7.0, "loss": 1 / 3}})
+    status = on_a_cluster(history([{"name": "size"}, *LOSS], [recorded]))
+    assert overview.row("digits", status, None, NOW)["best"] == 1 / 3
+
+
+def test_a_row_has_every_objective_where_there_are_several() -> None:
+    metrics = [*LOSS, {"name": "seconds", "direction": "Minimize"}]
+    several = history(metrics, [trial(0, [1 / 3, 20.0])])
+    assert overview.row("digits", on_a_cluster(several), None, NOW)["best"] == "0.333333, 20"
+    told = overview.round_row(several.resolved, several.progress, [1 / 3, 20.0])
+    assert told["best"] == "0.333333, 20"
 
 
 @pytest.mark.parametrize(
