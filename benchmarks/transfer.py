@@ -72,6 +72,7 @@ def main() -> None:
     options.add_argument("--results", type=Path, default=Path(os.environ.get("TRANSFER_RESULTS", "transfer.jsonl")))
     options.add_argument("--tasks", default=",".join(TASKS))
     options.add_argument("--seeds", type=int, default=2)
+    options.add_argument("--ways", default=",".join(WAYS))
     options.add_argument("--other-data", action="store_true", help="the same estimator on other data, not likenesses")
     given = options.parse_args()
     cases = [
@@ -80,20 +81,23 @@ def main() -> None:
         for earlier in (OTHER_DATA.get(task, {}) if given.other_data else LIKENESSES)
     ]
     print(describe())
-    known = complete(cases, given.seeds, given.results)
+    ways = given.ways.split(",")
+    known = complete(cases, given.seeds, ways, given.results)
     if given.other_data:
-        print_table("other data", [[case] for case in cases], given.seeds, known)
+        print_table("other data", [[case] for case in cases], given.seeds, ways, known)
         return
     for title in (*LIKENESSES, "near and middling"):
         groups = [[(task, name) for name in LIKENESSES if name in title] for task in given.tasks.split(",")]
-        print_table(title, groups, given.seeds, known)
+        print_table(title, groups, given.seeds, ways, known)
 
 
-def complete(cases: Sequence[tuple[str, str]], seeds: int, results: Path) -> Mapping[Run, list[float]]:
+def complete(
+    cases: Sequence[tuple[str, str]], seeds: int, ways: Sequence[str], results: Path
+) -> Mapping[Run, list[float]]:
     """Regret at the marks, of the file and of what was missing there."""
     known = dict(_recorded(results))
     with results.open("a") as file:
-        for seed, case, way in product(range(seeds), cases, WAYS):
+        for seed, case, way in product(range(seeds), cases, ways):
             run = _run(case, seed, way)
             if run not in known:
                 known[run] = carry_out(run)
@@ -147,7 +151,11 @@ def earlier_study(name: str, earlier: str, seed: int) -> Earlier:
 
 
 def print_table(
-    title: str, groups: Sequence[Sequence[tuple[str, str]]], seeds: int, known: Mapping[Run, list[float]]
+    title: str,
+    groups: Sequence[Sequence[tuple[str, str]]],
+    seeds: int,
+    ways: Sequence[str],
+    known: Mapping[Run, list[float]],
 ) -> None:
     """Of the means of each group of cases, which are of one task."""
     regrets = {
@@ -157,13 +165,13 @@ def print_table(
                 for group in groups
             ]
         )
-        for way in WAYS
+        for way in ways
     }
     print(f"\n{title}: regret x 100 after {MARKS} trials; {len(groups)} tasks, {seeds} seeds")
     for way, values in regrets.items():
         print(f"{way:16}" + "".join(f"{mean:8.1f}" for mean in values.mean(axis=(0, 1))))
-    for way in WAYS:
-        if way != FIRST:
+    for way in ways:
+        if way != FIRST and FIRST in ways:
             difference = regrets[way] - regrets[FIRST]
             low, high = interval(difference)
             means = difference.mean(axis=(0, 1))

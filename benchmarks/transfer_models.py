@@ -1,4 +1,4 @@
-"""Two ways in which Auto's model could learn from an earlier study's trials, beside trying its best ones first.
+"""Ways in which Auto's model could learn from an earlier study's trials, beside trying its best ones first.
 
 `make bench-transfer` runs them. They know one objective, no limits, no failures and one worker.
 """
