@@ -69,6 +69,8 @@ BENCH_PORTFOLIO = cd benchmarks && OMP_NUM_THREADS=1 PORTFOLIO_RESULTS=$${RESULT
 BENCH_TRANSFER = cd benchmarks && OMP_NUM_THREADS=1 TRANSFER_RESULTS=$${RESULTS:-/tmp/transfer.jsonl} $(abspath $(BIN)/python)
 BENCH_AUTO = cd benchmarks && OMP_NUM_THREADS=1 AUTO_RESULTS=$${RESULTS:-/tmp/auto.jsonl} $(abspath $(BIN)/python)
 
+MANY_AT_ONCE = "hartmann,ripples,training,recipe,learners,families,svm on digits,pipeline on digits"
+
 .PHONY: bench
 bench: bench-start bench-python bench-overhead bench-store bench-samplers bench-drift bench-canary bench-loop bench-auto bench-transfer bench-strategies bench-pruners bench-scale bench-scrape bench-cluster ## All benchmarks
 
@@ -89,10 +91,12 @@ bench-samplers: $(VENV)/.dev ## Our samplers beside Optuna's: cost of a suggesti
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/samplers.py --results $${RESULTS:-/tmp/samplers.jsonl}
 
 .PHONY: bench-auto
-bench-auto: $(VENV)/.dev ## Auto beside Optuna's samplers: 19 tasks, bent ones, 8 at once, several objectives (two hours; resumes)
+bench-auto: $(VENV)/.dev ## Auto beside Optuna's samplers: 19 tasks, bent ones, 8 to 64 at once, several objectives (two hours; resumes)
 	$(BENCH_AUTO) auto.py
 	$(BENCH_AUTO) auto.py --trials 100 --optimisers "Auto,Optuna's TPE" --distorted
 	$(BENCH_AUTO) auto.py --trials 100 --optimisers "Auto,Optuna's TPE" --workers 8
+	$(BENCH_AUTO) auto.py --seeds 2 --optimisers "Auto,TPE,Optuna's TPE" --workers 32 --tasks $(MANY_AT_ONCE)
+	$(BENCH_AUTO) auto.py --seeds 2 --optimisers "Auto,TPE,Optuna's TPE" --workers 64 --tasks $(MANY_AT_ONCE)
 	$(BENCH_AUTO) fronts.py
 	$(BENCH_AUTO) outlook.py
 

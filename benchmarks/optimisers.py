@@ -146,7 +146,11 @@ def _config_space(parameters: Sequence[Parameter], seed: int) -> Any:
 
 
 class Hebo:
-    """HEBO (Cowen-Rivers et al. 2022). It knows no conditions: what does not apply is ignored."""
+    """HEBO (Cowen-Rivers et al. 2022). It knows no conditions: what does not apply is ignored.
+
+    Its pins (pymoo 0.6.0, numpy below 1.25) cannot be met beside ours. An environment of its own has it without its
+    dependencies, and torch, gpytorch, pymoo 0.6.1, GPy, catboost, disjoint-set and pandas 2 beside those of the worker.
+    """
 
     def __init__(self, parameters: Sequence[Parameter], seed: int, trials: int) -> None:
         import numpy as np
