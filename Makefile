@@ -66,10 +66,13 @@ kind: ## A kind cluster with the images, the chart and a sample study
 	hack/kind.sh $(TAG)
 
 BENCH_PORTFOLIO = cd benchmarks && OMP_NUM_THREADS=1 PORTFOLIO_RESULTS=$${RESULTS:-/tmp/portfolio.jsonl} $(abspath $(BIN)/python)
+BENCH_TRANSFER = cd benchmarks && OMP_NUM_THREADS=1 TRANSFER_RESULTS=$${RESULTS:-/tmp/transfer.jsonl} $(abspath $(BIN)/python)
 BENCH_AUTO = cd benchmarks && OMP_NUM_THREADS=1 AUTO_RESULTS=$${RESULTS:-/tmp/auto.jsonl} $(abspath $(BIN)/python)
 
+MANY_AT_ONCE = "hartmann,ripples,training,recipe,learners,families,svm on digits,pipeline on digits"
+
 .PHONY: bench
-bench: bench-start bench-python bench-overhead bench-store bench-samplers bench-drift bench-canary bench-loop bench-auto bench-strategies bench-pruners bench-scale bench-scrape bench-cluster ## All benchmarks
+bench: bench-start bench-python bench-overhead bench-store bench-samplers bench-drift bench-canary bench-loop bench-auto bench-transfer bench-strategies bench-pruners bench-scale bench-scrape bench-cluster ## All benchmarks
 
 .PHONY: bench-start
 bench-start: $(VENV)/.dev ## CPU and time until a worker's first trial, alone and eight at once
@@ -88,12 +91,19 @@ bench-samplers: $(VENV)/.dev ## Our samplers beside Optuna's: cost of a suggesti
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/samplers.py --results $${RESULTS:-/tmp/samplers.jsonl}
 
 .PHONY: bench-auto
-bench-auto: $(VENV)/.dev ## Auto beside Optuna's samplers: 19 tasks, bent ones, 8 at once, several objectives (two hours; resumes)
+bench-auto: $(VENV)/.dev ## Auto beside Optuna's samplers: 19 tasks, bent ones, 8 to 64 at once, several objectives (two hours; resumes)
 	$(BENCH_AUTO) auto.py
 	$(BENCH_AUTO) auto.py --trials 100 --optimisers "Auto,Optuna's TPE" --distorted
 	$(BENCH_AUTO) auto.py --trials 100 --optimisers "Auto,Optuna's TPE" --workers 8
+	$(BENCH_AUTO) auto.py --seeds 2 --optimisers "Auto,TPE,Optuna's TPE" --workers 32 --tasks $(MANY_AT_ONCE)
+	$(BENCH_AUTO) auto.py --seeds 2 --optimisers "Auto,TPE,Optuna's TPE" --workers 64 --tasks $(MANY_AT_ONCE)
 	$(BENCH_AUTO) fronts.py
 	$(BENCH_AUTO) outlook.py
+
+.PHONY: bench-transfer
+bench-transfer: $(VENV)/.dev ## Auto after an earlier study: its best points first, and models that learn from its trials (an hour; resumes)
+	$(BENCH_TRANSFER) transfer.py
+	$(BENCH_TRANSFER) transfer.py --other-data --seeds 1
 
 .PHONY: bench-portfolio
 bench-portfolio: $(VENV)/.dev ## The built-in portfolios, on data sets left out (two hours; resumes)

@@ -145,6 +145,54 @@ def _config_space(parameters: Sequence[Parameter], seed: int) -> Any:
     return space
 
 
+class Hebo:
+    """HEBO (Cowen-Rivers et al. 2022). It knows no conditions: what does not apply is ignored.
+
+    Its pins (pymoo 0.6.0, numpy below 1.25) cannot be met beside ours. An environment of its own has it without its
+    dependencies, and torch, gpytorch, pymoo 0.6.1, GPy, catboost, disjoint-set and pandas 2 beside those of the worker.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], seed: int, trials: int) -> None:
+        import numpy as np
+        import torch
+        from hebo.design_space.design_space import DesignSpace
+        from hebo.optimizers.hebo import HEBO
+
+        np.random.seed(seed)  # it draws from the global generators
+        torch.manual_seed(seed)
+        self._parameters = parameters
+        self._optimiser = HEBO(DesignSpace().parse([self._variable(p) for p in parameters]), scramble_seed=seed)
+
+    @staticmethod
+    def _variable(parameter: Parameter) -> dict[str, Any]:
+        """Choices by their place: it takes no values of mixed types."""
+        if parameter.type == "Categorical":
+            return {"name": parameter.name, "type": "cat", "categories": list(range(len(parameter.choices)))}
+        kinds = {
+            ("Int", "Linear"): "int",
+            ("Int", "Log"): "pow_int",
+            ("Float", "Linear"): "num",
+            ("Float", "Log"): "pow",
+        }
+        kind = kinds[parameter.type, parameter.scale]
+        base = {"base": 10} if parameter.scale == "Log" else {}
+        return {"name": parameter.name, "type": kind, "lb": parameter.min, "ub": parameter.max} | base
+
+    def ask(self) -> tuple[Point, Any]:
+        asked = self._optimiser.suggest()
+        given = {p.name: self._value(p, asked[p.name].iloc[0]) for p in self._parameters}
+        return _applying(self._parameters, given), asked
+
+    @staticmethod
+    def _value(parameter: Parameter, drawn: Any) -> Any:
+        return parameter.choices[int(drawn)] if parameter.type == "Categorical" else _plain(drawn)
+
+    def tell(self, asked: Any, value: float) -> None:
+        import numpy as np
+
+        self._optimiser.observe(asked, np.array([[value]]))
+
+
 def _plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
@@ -169,4 +217,5 @@ OPTIMISERS: Mapping[str, Build] = {
     "Random": lambda parameters, seed, _: OptunaStudy(optuna.samplers.RandomSampler(seed=seed), parameters),
     "NGOpt": Nevergrad,
     "SMAC3": Smac,
+    "HEBO": Hebo,
 }
