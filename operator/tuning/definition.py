@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from tuning.parameters import Parameters, manifest_of
+from tuning.parameters import Parameters, manifest_of, plain
 from tuning.shipping import FUNCTION, MODULE
 from tuning_client.exceptions import WrongUse
 from tuning_study.api.resource import NAME_LENGTH
@@ -47,12 +48,13 @@ def spec_of(
         document["workers"] = {"replicas": workers} | dict(document.get("workers") or {})
     if seed is not None:
         document["seed"] = seed
-    return document
+    return {key: plain(value) for key, value in document.items()}
 
 
 def name_for(objective: Objective) -> str:
     """`train_model` as `train-model`; `study` for what has no name."""
-    given = getattr(objective, "__name__", "") if callable(objective) else ""
+    named = objective.func if isinstance(objective, partial) else objective
+    given = getattr(named, "__name__", "") if callable(objective) else ""
     if isinstance(objective, str):
         given = objective.rpartition(":")[2]
     name = re.sub(r"[^a-z0-9]+", "-", given.lower()).strip("-")[:NAME_LENGTH].strip("-")

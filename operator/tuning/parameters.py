@@ -63,17 +63,31 @@ def manifest_of(parameters: Parameters) -> list[dict[str, Any]]:
     return [_one(name, given) for name, given in parameters.items()]
 
 
-def _one(name: str, given: Any) -> dict[str, Any]:
-    match given:
-        case Float() | Int() | Choice():
-            return given.manifest(name)
+def plain(value: Any) -> Any:
+    """The value with numbers and arrays of NumPy, at any depth, as Python's own."""
+    match value:
         case Mapping():
-            return {"name": name, **given}
-        case tuple() if len(given) == 2 and all(_is_number(bound) for bound in given):
-            kind = Int if all(isinstance(bound, int) for bound in given) else Float
-            return kind(*given).manifest(name)
-        case list() | range():
-            return Choice(list(given)).manifest(name)
+            return {key: plain(each) for key, each in value.items()}
+        case list():
+            return [plain(each) for each in value]
+        case tuple():
+            return tuple(plain(each) for each in value)
+        case _ if hasattr(value, "tolist"):
+            return value.tolist()
+    return value
+
+
+def _one(name: str, given: Any) -> dict[str, Any]:
+    match plain(given):
+        case Float() | Int() | Choice() as written:
+            return written.manifest(name)
+        case Mapping() as written:
+            return {"name": name, **written}
+        case (low, high) if isinstance(given, tuple) and _is_number(low) and _is_number(high):
+            kind = Int if isinstance(low, int) and isinstance(high, int) else Float
+            return kind(low, high).manifest(name)
+        case list() | range() as values:
+            return Choice(list(values)).manifest(name)
         case _:
             raise WrongUse(f"parameters: {name}={given!r} is no range: {_FORMS}")
 
