@@ -90,12 +90,9 @@ class Study:
         TuningError when the study fails.
         """
         from tuning.displays import display
-        from tuning_client.local.run import Ending, Outcome
+        from tuning_client.local.run import Ending
         from tuning_client.local.start import start
-        from tuning_report import round_history, text
-
-        def read(outcome: Outcome, store: Any) -> "tuple[Outcome, History]":
-            return outcome, round_history.read(store, outcome.study)
+        from tuning_report import text
 
         with places.quiet_optuna():
             outcome, self._history = start(
@@ -104,7 +101,6 @@ class Study:
                 workers=workers,
                 storage=self._target.storage,
                 fresh=fresh,
-                then=read,
                 folder=self._target.folder,
             )
         match outcome.ending:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from tuning_client.display import Display
 from tuning_client.exceptions import WrongUse
@@ -25,6 +24,8 @@ from tuning_client.local.supervisor import (
     worker_names,
 )
 from tuning_client.studyfile import StudyFile
+from tuning_report import round_history
+from tuning_report.round_history import History
 from tuning_report.run_identity import RunIdentity
 from tuning_store import rounds
 from tuning_store.earlier_studies import begin_with
@@ -40,8 +41,6 @@ from tuning_study.results.best import best_parameters
 from tuning_study.round import ResolvedRound, resolve, spec_digest
 from tuning_study.search.warm_start import starting_points
 
-T = TypeVar("T")
-
 
 def start(
     study: StudyFile,
@@ -50,16 +49,15 @@ def start(
     workers: int | None,
     storage: str | None,
     fresh: bool = False,
-    then: Callable[[Outcome, Store], T],
     folder: Path = database.FOLDER,
-) -> T:
-    """Run the study; `then` tells how it went, while the store is still open. `fresh` begins a new round."""
+) -> tuple[Outcome, History]:
+    """Run the study, and read how it went. `fresh` begins a new round."""
     number = workers or study.spec.workers.replicas
     with session(study.name, storage, folder) as here:
         display.note(start_line(study, number, here.database))
         with display:
             outcome = run(study, here, display, number, fresh=fresh)
-        return then(outcome, here.store)
+        return outcome, round_history.read(here.store, outcome.study, here.home)
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,8 @@ class Session:
     database: Database
     store: Store
     signals: Signals
+    home: Path | None
+    """The folder, where the store is in it: places are noted from there, so that it may be moved."""
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def session(name: str, storage: str | None, folder: Path = database.FOLDER) -> I
         database.database(folder, storage) as found,
         database.opened(found, create=True) as store,
     ):
-        yield Session(folder, found, store, signals)
+        yield Session(folder, found, store, signals, folder if storage is None else None)
 
 
 def start_line(study: StudyFile, workers: int, found: Database) -> str:
@@ -103,7 +103,9 @@ def run(
     """Start or go on with the study, until its round is over or somebody stops it. With `one_seed` each of its rounds
     has the manifest's own seed."""
     store, folder = here.store, here.folder
-    resolved = prepare_round(store, study, display.note, fresh=fresh, one_seed=one_seed)
+    place = study.path.resolve().parent
+    noted = os.path.relpath(place, here.home.resolve()) if here.home is not None else str(place)
+    resolved = prepare_round(store, study, display.note, noted, fresh=fresh, one_seed=one_seed)
     standing = stages.read(store, resolved)
     if standing.over:
         return Outcome(Ending.OVER, resolved.study)
@@ -111,7 +113,6 @@ def run(
     for each in standing.all:
         store.rounds.set_paused(each.study, False)
         release_trials_of_dead_runs(store, each.study, store.rounds.find(each.study), identity)
-    place = study.path.resolve().parent
     supervisor = Supervisor(
         {name: identity.worker(name) for name in worker_names(workers)},
         environment(
@@ -134,9 +135,18 @@ def run(
 
 
 def prepare_round(
-    store: Store, study: StudyFile, note: Callable[[str], object], *, fresh: bool = False, one_seed: bool = False
+    store: Store,
+    study: StudyFile,
+    note: Callable[[str], object],
+    place: str,
+    *,
+    fresh: bool = False,
+    one_seed: bool = False,
 ) -> ResolvedRound:
-    """The round in the store that this run goes on with or begins, with the budget that the file asks for now."""
+    """The round in the store that this run goes on with or begins, with the budget that the file asks for now.
+
+    `place` is what the round's FOLDER_ATTRIBUTE is to say.
+    """
     now = files.digests(study)
     choice = choose_round(study.spec, now, rounds_of(store, study.name), fresh=fresh)
     if choice.note:
@@ -152,7 +162,7 @@ def prepare_round(
     optuna_study = store.load_study(resolved.study)
     noted = {
         FILES_ATTRIBUTE: now,
-        FOLDER_ATTRIBUTE: str(study.path.resolve().parent),
+        FOLDER_ATTRIBUTE: place,
         RUN_ATTRIBUTE: RunIdentity.of_this_process().worker("run"),
     }
     for key, value in noted.items():
