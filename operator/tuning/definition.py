@@ -6,10 +6,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from tuning.parameters import Parameters, manifest_of, plain
+from tuning.parameters import Parameters, manifest_of
 from tuning.shipping import FUNCTION, MODULE
 from tuning_client.exceptions import WrongUse
 from tuning_study.api.resource import NAME_LENGTH
+from tuning_study.values import plain
 
 Objective = Callable[..., Any] | str | Sequence[str] | Mapping[str, Any]
 """A function of a dict of parameters, or of an optuna.Trial where its argument is called `trial`. `"module:function"`

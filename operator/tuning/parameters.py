@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuning_client.exceptions import WrongUse
+from tuning_study.values import plain
 
 _FORMS = (
     "write (low, high) for numbers, a list of choices, or tuning.Float(low, high, log=True), tuning.Int(low, high), "
@@ -61,20 +62,6 @@ def manifest_of(parameters: Parameters) -> list[dict[str, Any]]:
     if not isinstance(parameters, Mapping):
         return [dict(entry) for entry in parameters]
     return [_one(name, given) for name, given in parameters.items()]
-
-
-def plain(value: Any) -> Any:
-    """The value with numbers and arrays of NumPy, at any depth, as Python's own."""
-    match value:
-        case Mapping():
-            return {key: plain(each) for key, each in value.items()}
-        case list():
-            return [plain(each) for each in value]
-        case tuple():
-            return tuple(plain(each) for each in value)
-        case _ if hasattr(value, "tolist"):
-            return value.tolist()
-    return value
 
 
 def _one(name: str, given: Any) -> dict[str, Any]:
