@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from tuning.parameters import Parameters, manifest_of
 from tuning.shipping import FUNCTION, MODULE
 from tuning_client.exceptions import WrongUse
 from tuning_study.api.resource import NAME_LENGTH
+from tuning_study.values import plain
 
 Objective = Callable[..., Any] | str | Sequence[str] | Mapping[str, Any]
 """A function of a dict of parameters, or of an optuna.Trial where its argument is called `trial`. `"module:function"`
@@ -47,12 +49,13 @@ def spec_of(
         document["workers"] = {"replicas": workers} | dict(document.get("workers") or {})
     if seed is not None:
         document["seed"] = seed
-    return document
+    return {key: plain(value) for key, value in document.items()}
 
 
 def name_for(objective: Objective) -> str:
     """`train_model` as `train-model`; `study` for what has no name."""
-    given = getattr(objective, "__name__", "") if callable(objective) else ""
+    named = objective.func if isinstance(objective, partial) else objective
+    given = getattr(named, "__name__", "") if callable(objective) else ""
     if isinstance(objective, str):
         given = objective.rpartition(":")[2]
     name = re.sub(r"[^a-z0-9]+", "-", given.lower()).strip("-")[:NAME_LENGTH].strip("-")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuning_client.exceptions import WrongUse
+from tuning_study.values import plain
 
 _FORMS = (
     "write (low, high) for numbers, a list of choices, or tuning.Float(low, high, log=True), tuning.Int(low, high), "
@@ -64,16 +65,16 @@ def manifest_of(parameters: Parameters) -> list[dict[str, Any]]:
 
 
 def _one(name: str, given: Any) -> dict[str, Any]:
-    match given:
-        case Float() | Int() | Choice():
-            return given.manifest(name)
-        case Mapping():
-            return {"name": name, **given}
-        case tuple() if len(given) == 2 and all(_is_number(bound) for bound in given):
-            kind = Int if all(isinstance(bound, int) for bound in given) else Float
-            return kind(*given).manifest(name)
-        case list() | range():
-            return Choice(list(given)).manifest(name)
+    match plain(given):
+        case Float() | Int() | Choice() as written:
+            return written.manifest(name)
+        case Mapping() as written:
+            return {"name": name, **written}
+        case (low, high) if isinstance(given, tuple) and _is_number(low) and _is_number(high):
+            kind = Int if isinstance(low, int) and isinstance(high, int) else Float
+            return kind(low, high).manifest(name)
+        case list() | range() as values:
+            return Choice(list(values)).manifest(name)
         case _:
             raise WrongUse(f"parameters: {name}={given!r} is no range: {_FORMS}")
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import plotly.graph_objects
     from optuna.trial import FrozenTrial
 
-    from tuning_client.local.run import Outcome
     from tuning_client.studyfile import StudyFile
     from tuning_client.target import Target
     from tuning_report.round_history import History
@@ -93,11 +92,6 @@ class Study:
         from tuning.displays import display
         from tuning_client.local.start import start
 
-        def read(outcome: "Outcome", store: Any) -> "tuple[Outcome, History]":
-            from tuning_report import round_history
-
-            return outcome, round_history.read(store, outcome.study)
-
         with places.quiet_optuna():
             outcome, self._history = start(
                 self._study_file(),
@@ -105,7 +99,6 @@ class Study:
                 workers=workers,
                 storage=self._target.storage,
                 fresh=fresh,
-                then=read,
                 folder=self._target.folder,
             )
         from tuning_client.local.run import Ending

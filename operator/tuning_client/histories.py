@@ -32,8 +32,8 @@ def read(target: Target, name: str | None, number: int | None = None) -> History
         return found
     with local_store(target) as store:
         if number is None:
-            return round_history.read(store, choose(local_studies(store), name).study)
-        return round_history.read(store, round_of(store, name, number).study)
+            return round_history.read(store, choose(local_studies(store), name).study, target.home)
+        return round_history.read(store, round_of(store, name, number).study, target.home)
 
 
 def read_any_round(target: Target, name: str, number: int | None = None) -> History:
@@ -57,7 +57,7 @@ def histories(target: Target) -> list[History]:
         if found:
             return found
     with local_store(target) as store:
-        return [round_history.read(store, standing.study) for standing in local_studies(store).values()]
+        return [round_history.read(store, standing.study, target.home) for standing in local_studies(store).values()]
 
 
 def newest_round(target: Target, name: str | None) -> ResolvedRound:

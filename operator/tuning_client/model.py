@@ -34,7 +34,7 @@ def fit(history: History, trials: Mapping[Path, FrozenTrial], data: Path | None 
             "data are on this machine with --data FILE"
         )
     asked = [request(history, trial) | {"round": document, "out": str(out.resolve())} for out, trial in trials.items()]
-    reports = _run(asked, Path(history.folder) if history.folder else Path.cwd())
+    reports = _run(asked, _place(history, data))
     return [
         write_card(history, trial, str(out), report, out.with_suffix(".md"))
         for (out, trial), report in zip(trials.items(), reports, strict=True)
@@ -112,9 +112,18 @@ def _with_data(document: dict[str, Any], data: Path) -> dict[str, Any]:
     return document | {"spec": document["spec"] | {"objective": objective}}
 
 
+def _place(history: History, data: Path | None) -> Path:
+    """Where modules of the pipeline's own are looked for, and the data where no others are given."""
+    if history.folder is None:
+        return Path.cwd()
+    if Path(history.folder).is_dir():
+        return Path(history.folder)
+    if data is not None:
+        return Path.cwd()
+    raise WrongUse(f"{history.folder}, which the manifest's paths count from, is gone: name the data with --data FILE")
+
+
 def _run(requests: Sequence[Mapping[str, Any]], folder: Path) -> list[dict[str, Any]]:
-    if not folder.is_dir():
-        raise WrongUse(f"{folder}, which the manifest's paths count from, is gone: name the data with --data FILE")
     try:
         reports: list[dict[str, Any]] = ask("tuning_worker.fit", requests, folder)
     except TuningError as error:
@@ -147,6 +156,7 @@ def _card(history: History, trial: FrozenTrial, model: str, report: Mapping[str,
             "",
             "A file of this kind runs code when it is loaded: load it only from where you trust.",
             "",
+            *_own_modules(report["modules"]),
             f"## Metrics: {_how_measured(sklearn.cross_validation)}",
             "",
             "| metric | mean | 95 % interval |",
@@ -167,6 +177,13 @@ def _card(history: History, trial: FrozenTrial, model: str, report: Mapping[str,
             "",
         ]
     )
+
+
+def _own_modules(modules: Sequence[str]) -> list[str]:
+    if not modules:
+        return []
+    files = " and ".join(f"`{module}`" for module in modules)
+    return [f"Its classes are in {files}: have that beside the program that loads it.", ""]
 
 
 def _columns(preparation: Sequence[str]) -> list[str]:

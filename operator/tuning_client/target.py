@@ -32,6 +32,11 @@ class Target:
     def on_cluster(self) -> bool:
         return not self.local and self.storage is None
 
+    @property
+    def home(self) -> Path | None:
+        """The folder, where the store is in it."""
+        return self.folder if self.local and self.storage is None else None
+
 
 @contextmanager
 def local_store(target: Target) -> Iterator[Store]:

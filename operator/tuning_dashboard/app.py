@@ -91,7 +91,7 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return _json({"error": str(error)}, status=503)
     except StoreError as error:
         return _json({"error": f"the store cannot be read: {error}"}, status=503)
-    except web.HTTPException:
+    except (web.HTTPException, ConnectionError):  # the page was closed, or loaded anew, before it was whole
         raise
     except Exception:  # whatever stands in one study must not look like a broken server
         log.exception("cannot answer", path=request.path_qs)

@@ -1,8 +1,10 @@
 """A round with all its trials, as a store knows them, and the trials as rows. Read by reports and commands."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -40,6 +42,8 @@ from tuning_study.results.selection import chosen_by, selectable_front
 from tuning_study.results.verified import Measured, Verified, meets, verdict
 from tuning_study.round import ResolvedRound, read_round, verification_name, with_selection
 from tuning_study.verification import is_under_way
+
+_ARTIFACTS = 3  # parts of the path of a trial's files from the store's folder: artifacts/NAME-r1/trial-7
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,8 @@ class History:
     """What tells its data from others, where its workers have told it."""
     files: Mapping[str, str] | None = None
     """Digests of the files that its objective is made of, by path; None for a study of a cluster."""
+    home: Path | None = None
+    """The folder of the store, where the files of trials are beside it."""
 
     @property
     def metrics(self) -> list[str]:
@@ -174,8 +180,11 @@ class History:
         return self.trials[number]
 
 
-def read(store: Store, study: str) -> History:
-    """Raises UnknownRound."""
+def read(store: Store, study: str, home: Path | None = None) -> History:
+    """`home` is the folder that holds the store beside the files of its trials: wherever it was when they ran.
+
+    Raises UnknownRound.
+    """
     standings = store.readings.progress()
     standing = standings.get(study)
     if standing is None:
@@ -193,7 +202,7 @@ def read(store: Store, study: str) -> History:
         workers={number: names[worker] for number, worker in workers.items()},
         failures=store.readings.failures(study),
         active=store.readings.active_seconds(study),
-        folder=loaded.user_attrs.get(FOLDER_ATTRIBUTE),
+        folder=_folder(loaded.user_attrs.get(FOLDER_ATTRIBUTE), home),
         versions={**resolved.versions, **(loaded.user_attrs.get(VERSIONS_ATTRIBUTE) or {})},
         interrupted=is_interrupted(standing, loaded.user_attrs),
         verification=_verification(store, verifying, resolved) if verifying else None,
@@ -203,7 +212,12 @@ def read(store: Store, study: str) -> History:
         goes_on=begun.get("from") is not None,
         data=loaded.user_attrs.get(FINGERPRINT_ATTRIBUTE),
         files=loaded.user_attrs.get(FILES_ATTRIBUTE),
+        home=home.absolute() if home is not None else None,
     )
+
+
+def _folder(noted: str | None, home: Path | None) -> str | None:
+    return os.path.normpath(home.absolute() / noted) if noted is not None and home is not None else noted
 
 
 def best_values(
@@ -282,7 +296,9 @@ def artifacts_of(trial: FrozenTrial, history: History) -> str | None:
     if not folder:
         return None
     kept = history.leaders[: history.resolved.spec.workers.artifacts_kept]
-    return str(folder) if any(trial.number == leader.number for leader in kept) else None
+    if all(trial.number != leader.number for leader in kept):
+        return None
+    return str(history.home.joinpath(*Path(folder).parts[-_ARTIFACTS:]) if history.home else folder)
 
 
 def rows(history: History, trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:

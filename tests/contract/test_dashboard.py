@@ -13,8 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 from optuna.trial import TrialState, create_trial
+from structlog.testing import capture_logs
 
 from browser.studies import MARKUP, begin, classifier, unit_cube
 from tuning_dashboard import app
@@ -23,6 +25,7 @@ from tuning_dashboard.app import ReadLog, build_app
 from tuning_dashboard.feed import Event, Feed
 from tuning_dashboard.guards import only_for
 from tuning_dashboard.listing import Listing, Row
+from tuning_dashboard.serve import bind
 from tuning_dashboard.stores import OneStore
 from tuning_report.document import unpacked
 from tuning_report.round_history import read
@@ -102,6 +105,32 @@ async def test_who_asks_for_the_head_alone_gets_no_page(sqlite_store: Store) -> 
         head = await client.head("/")
         assert (head.status, head.content_type, await head.text()) == (200, "text/html", "")
         assert head.headers["Content-Security-Policy"] == (await client.get("/")).headers["Content-Security-Policy"]
+
+
+async def test_a_page_that_is_closed_while_it_loads_is_no_error(
+    sqlite_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, closed = asyncio.Event(), asyncio.Event()
+
+    async def first_answers(*_: object) -> dict[str, str]:
+        began.set()
+        await closed.wait()
+        return {}
+
+    monkeypatch.setattr(app._Dashboard, "_first_answers", first_answers)
+    runner = web.AppRunner(build_app(OneStore(sqlite_store)))
+    await runner.setup()
+    with capture_logs() as logs, bind(0) as listening:
+        await web.SockSite(runner, listening).start()
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with ClientSession() as session:
+            answer = await session.get(address)
+            await began.wait()
+            answer.close()
+            await (await session.get(f"{address}/api/studies")).read()  # the server sees the first connection's end
+            closed.set()
+        await runner.cleanup()
+    assert logs == []
 
 
 async def test_the_page_has_its_first_state_in_it(sqlite_store: Store) -> None:

@@ -162,6 +162,51 @@ def test_in_a_job_the_request_stands_in_the_environment(tmp_path: Path) -> None:
     assert (request.trial, request.round.name) == (3, "digits")
 
 
+CLIP = """\
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Clip(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+    def transform(self, X):
+        return X.clip(0, 5)
+    def __sklearn_is_fitted__(self):
+        return True
+"""
+
+
+def test_a_study_may_be_moved_with_its_data_and_the_classes_of_its_pipeline(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    load_iris(as_frame=True).frame.rename(columns={"target": "species"}).to_csv(before / "flowers.csv", index=False)
+    (before / "clipping.py").write_text(CLIP)
+    (before / "study.yaml").write_text(STUDY.replace("sklearn.preprocessing.StandardScaler", "clipping.Clip"))
+    assert command(before, "run", "study.yaml").returncode == 0
+    before.rename(after)
+
+    told = command(after, "fit", "--local")
+    assert told.returncode == 0, told.stderr
+    assert (
+        "Its classes are in `clipping`: have that beside the program that loads it." in (after / "model.md").read_text()
+    )
+
+
+def test_data_of_another_place_serve_a_study_whose_folder_is_gone(tmp_path: Path) -> None:
+    place = tmp_path / "studies"
+    place.mkdir()
+    load_iris(as_frame=True).frame.rename(columns={"target": "species"}).to_csv(place / "flowers.csv", index=False)
+    (place / "study.yaml").write_text(STUDY)
+    where = ("--storage", "sqlite:///study.db")
+    assert command(tmp_path, "run", "studies/study.yaml", *where).returncode == 0
+    (place / "flowers.csv").rename(tmp_path / "flowers.csv")
+    (place / "study.yaml").unlink()
+    place.rmdir()
+
+    assert f"{place}, which the manifest's paths count from, is gone" in command(tmp_path, "fit", *where).stderr
+    told = command(tmp_path, "fit", "--data", "flowers.csv", *where)
+    assert told.returncode == 0, told.stderr
+
+
 def test_a_study_without_a_pipeline(tmp_path: Path) -> None:
     def objective(params: dict[str, float]) -> float:
         return params["x"]

@@ -82,6 +82,25 @@ def test_a_round_for_each_change(folder: Path) -> None:
     assert [row["round"] for row in json.loads(tuning(folder, "list", "-o", "json").stdout)] == [2]
 
 
+def test_a_folder_that_was_moved_has_its_files_where_it_is(folder: Path) -> None:
+    keeps = """\
+import os
+from pathlib import Path
+
+def objective(trial):
+    Path(os.environ["TUNING_ARTIFACTS_DIR"], "model").write_text("trained")
+    return trial.suggest_float("x", 0, 1)
+"""
+    (folder / "objective.py").write_text(keeps)
+    tuning(folder, "run", "study.yaml")
+    moved = folder.rename(folder.with_name("moved"))
+    best = json.loads(tuning(moved, "best", "-o", "json").stdout)
+    assert (Path(best["artifacts"]).is_relative_to(moved), Path(best["artifacts"], "model").read_text()) == (
+        True,
+        "trained",
+    )
+
+
 def test_a_trial_in_full(folder: Path) -> None:
     told = tuning(folder, "trials", "small", "--trial", "1").stdout
     assert "reason   KeyError: 'age' (objective.py:7)" in told

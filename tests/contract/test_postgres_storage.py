@@ -302,6 +302,14 @@ def test_choices_keep_their_types(storage: PostgresStorage, plain: Any, choices:
     assert [type(choice) for choice in stored.choices] == [type(choice) for choice in choices]
 
 
+def test_a_float_that_is_whole_is_a_float(storage: PostgresStorage) -> None:
+    study = optuna.create_study(storage=storage)
+    study.optimize(lambda trial: trial.suggest_float("x", 1, 2, step=1) + trial.suggest_int("n", 1, 2), n_trials=1)
+    study.add_trial(study.trials[0])
+    for trial in optuna.load_study(study_name=study.study_name, storage=storage).trials:
+        assert {name: type(value) for name, value in trial.params.items()} == {"x": float, "n": int}
+
+
 def _sphere(trial: optuna.Trial) -> float:
     return trial.suggest_float("x", 0, 1) ** 2 + len(trial.suggest_categorical("k", ["", "a"]))
 

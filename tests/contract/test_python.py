@@ -94,6 +94,36 @@ tell(params=sorted(study.best_params), name=study.name)
     assert (told["params"], told["name"], str(told["err"])) == (["n", "y"], "define", "")
 
 
+def test_the_function_finds_what_its_program_defines(program: Program) -> None:
+    told = program.run("""
+import functools, multiprocessing, pickle
+
+class Model:
+    def __init__(self, x):
+        self.x = x
+
+@functools.lru_cache
+def data(rows):
+    return list(range(rows))
+
+def squared(x):
+    return x * x
+
+def train(rows, params):
+    with open(os.environ["TUNING_ARTIFACTS_DIR"] + "/model.pkl", "wb") as file:
+        pickle.dump(Model(params["x"]), file)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return sum(pool.map(squared, data(rows)))
+
+study = tuning.tune(functools.partial(train, 3), parameters=SPACE, trials=3, workers=1)
+with open(study.trials_frame()["artifacts"].dropna().iloc[0] + "/model.pkl", "rb") as file:
+    kept = pickle.load(file)
+tell(best=study.best_value, name=study.name, kept=kept.x)
+""")
+    assert (told["best"], told["name"]) == (5, "train")
+    assert isinstance(told["kept"], float)
+
+
 def test_a_study_that_fails_raises_with_the_reason(program: Program) -> None:
     told = program.run("""
 def breaks(params):

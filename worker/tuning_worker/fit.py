@@ -63,6 +63,8 @@ class FitReport(BaseModel):
     interval: tuple[float, float] | None
     """95 % interval of the first objective's mean, by Student's t over folds; None for fewer than two."""
     versions: dict[str, str]
+    modules: list[str] = []
+    """Of the pipeline's classes, those that no package installs: they must be where the model is loaded."""
 
 
 def fit_all(requests: Sequence[FitRequest]) -> list[FitReport]:
@@ -91,13 +93,25 @@ def _fit(request: FitRequest, model: SklearnModel, data: str) -> FitReport:
         seed=seed,
         interval=interval_of(request.running_means),
         versions=versions_of(pipeline),
+        modules=own_modules(pipeline),
     )
+
+
+def _modules(pipeline: Pipeline) -> set[str]:
+    """Top-level modules of the classes and functions that it is made of."""
+    parts = [pipeline, *pipeline.get_params().values()]
+    return {str(getattr(part, "__module__", "")).partition(".")[0] for part in parts} - {""}
+
+
+def own_modules(pipeline: Pipeline) -> list[str]:
+    """Modules that it needs and no installed package has: of the folder that the study ran in."""
+    installed = metadata.packages_distributions().keys() | sys.stdlib_module_names | {"tuning_worker"}
+    return sorted(_modules(pipeline) - installed)
 
 
 def versions_of(pipeline: Pipeline) -> dict[str, str]:
     """What must be installed to load the pipeline and predict with it, by package; `python` is among them."""
-    parts = [pipeline, *pipeline.get_params().values()]
-    modules = {str(getattr(part, "__module__", "")).partition(".")[0] for part in parts}
+    modules = _modules(pipeline)
     providers = metadata.packages_distributions()
     packages = {package for module in modules for package in providers.get(module, ())} - {"tuning-operator"}
     packages |= {"tuning-operator"} if "tuning_worker" in modules else set()

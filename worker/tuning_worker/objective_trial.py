@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from tuning_study.api.parameters import Parameter
 from tuning_study.search.space import distribution
-from tuning_study.values import same_value, stored
+from tuning_study.values import plain, same_value, stored
 from tuning_worker.exceptions import TrialFailed
 
 
@@ -26,15 +26,17 @@ class ObjectiveTrial(optuna.Trial):
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
+        low, high, step = plain(low), plain(high), plain(step)
         self._check(name, FloatDistribution(low, high, log=log, step=step))
         return super().suggest_float(name, low, high, step=step, log=log)
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        low, high, step = plain(low), plain(high), plain(step)
         self._check(name, IntDistribution(low, high, log=log, step=step))
         return super().suggest_int(name, low, high, step=step, log=log)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices, which may be lists, tuples and objects."""
+        """One of the choices, which may be lists, tuples, objects, and numbers and arrays of NumPy."""
         given = [_jsonable(choice) for choice in choices]
         held = [stored(choice) for choice in given]
         self._check(name, CategoricalDistribution(held))
@@ -44,6 +46,9 @@ class ObjectiveTrial(optuna.Trial):
         return next(
             choice for choice, text in zip(choices, held, strict=True) if text is chosen or same_value(text, chosen)
         )
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        super().set_user_attr(key, plain(value))
 
     @property
     def params(self) -> dict[str, Any]:
@@ -83,4 +88,5 @@ ObjectiveTrial.__name__ = optuna.Trial.__name__  # what Python's errors call it:
 
 
 def _jsonable(value: Any) -> Any:
+    value = plain(value)
     return [_jsonable(entry) for entry in value] if isinstance(value, tuple | list) else value

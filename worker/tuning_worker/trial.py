@@ -146,7 +146,7 @@ def check_metrics(spec: TuningStudySpec, metrics: Mapping[str, Any], notes: Sequ
         if metric.name not in metrics:
             continue
         try:
-            numbers[metric.name] = float(metrics[metric.name])
+            numbers[metric.name] = _number(metrics[metric.name])
         except Exception as error:  # of a type of the objective's own
             problem = f"{metric.name} is {repr(metrics[metric.name])[:_QUOTED]}, not a number"
             if metric.name in needed:
@@ -156,6 +156,11 @@ def check_metrics(spec: TuningStudySpec, metrics: Mapping[str, Any], notes: Sequ
         if metric.name in needed and math.isnan(numbers[metric.name]):
             raise TrialFailed(f"{metric.name} is NaN")
     return numbers
+
+
+def _number(value: Any) -> float:
+    """An array or tensor of one element is that element. Raises whatever its type does for what is no number."""
+    return float(value.item() if hasattr(value, "item") else value)
 
 
 def _not_reported(missing: Sequence[str], metrics: Mapping[str, Any], notes: Sequence[str]) -> str:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tuning_client.local.run import Outcome
     from tuning_client.studyfile import StudyFile
     from tuning_report.round_history import History
-    from tuning_store.store import Store
 
 
 def run(
@@ -40,13 +39,11 @@ def run(
     from tuning_client.display import display_for
     from tuning_client.local.start import start
 
-    def tell(outcome: "Outcome", store: "Store") -> int:
-        return _tell_outcome(outcome, store, report, f"tuning {shlex.join(sys.argv[1:])}")
-
     study = studyfile.read(file)
     _warn(study)
     display = display_for(Console())
-    raise typer.Exit(start(study, display=display, workers=workers, storage=storage, fresh=fresh, then=tell))
+    outcome, found = start(study, display=display, workers=workers, storage=storage, fresh=fresh)
+    raise typer.Exit(_tell_outcome(outcome, found, report, f"tuning {shlex.join(sys.argv[1:])}"))
 
 
 def validate(
@@ -100,13 +97,12 @@ def _warn(study: "StudyFile") -> None:
         print(visible(f"warning: {warning}"), file=sys.stderr)
 
 
-def _tell_outcome(outcome: "Outcome", store: "Store", report_file: Path | None, again: str) -> int:
+def _tell_outcome(outcome: "Outcome", found: "History", report_file: Path | None, again: str) -> int:
     """Print how a local run ended, write its report, and give the exit code."""
     from tuning_client.local import database
     from tuning_client.local.run import Ending
-    from tuning_report import round_history, text
+    from tuning_report import text
 
-    found = round_history.read(store, outcome.study)
     print(visible("\n".join(["", *text.lines(found), ""])))
     path = report_file or database.FOLDER / f"{found.resolved.name}.html"
     _write_report(found, path)

@@ -72,7 +72,7 @@ def _finished(here: Session, outcome: Outcome, name: str) -> History:
     if outcome.ending is Ending.WORKERS_CRASHED:
         told = "\n".join(f"  {line}" for line in outcome.log)
         raise TuningError(f"{name}: the workers crash again and again, without finishing a trial:\n{told}")
-    history = round_history.read(here.store, outcome.study)
+    history = round_history.read(here.store, outcome.study, here.home)
     if (failure := text.failure(history)) is not None:
         raise TuningError(f"{name}: {failure}")
     return history

@@ -41,7 +41,9 @@ def run(
     """Start or go on with the study, until its round is over or somebody stops it. With `one_seed` each of its rounds
     has the manifest's own seed."""
     store, folder = here.store, here.folder
-    resolved = prepare_round(store, study, display.note, fresh=fresh, one_seed=one_seed)
+    place = study.path.resolve().parent
+    noted = os.path.relpath(place, here.home.resolve()) if here.home is not None else str(place)
+    resolved = prepare_round(store, study, display.note, noted, fresh=fresh, one_seed=one_seed)
     standing = stages.read(store, resolved)
     if standing.over:
         return Outcome(Ending.OVER, resolved.study)
@@ -49,7 +51,6 @@ def run(
     for each in standing.all:
         store.rounds.set_paused(each.study, False)
         release_trials_of_dead_runs(store, each.study, store.rounds.find(each.study), identity)
-    place = study.path.resolve().parent
     supervisor = Supervisor(
         {name: identity.worker(name) for name in worker_names(workers)},
         environment(
@@ -72,9 +73,18 @@ def run(
 
 
 def prepare_round(
-    store: Store, study: StudyFile, note: Callable[[str], object], *, fresh: bool = False, one_seed: bool = False
+    store: Store,
+    study: StudyFile,
+    note: Callable[[str], object],
+    place: str,
+    *,
+    fresh: bool = False,
+    one_seed: bool = False,
 ) -> ResolvedRound:
-    """The round in the store that this run goes on with or begins, with the budget that the file asks for now."""
+    """The round in the store that this run goes on with or begins, with the budget that the file asks for now.
+
+    `place` is what the round's FOLDER_ATTRIBUTE is to say.
+    """
     now = files.digests(study)
     choice = choose_round(study.spec, now, rounds_of(store, study.name), fresh=fresh)
     if choice.note:
@@ -90,7 +100,7 @@ def prepare_round(
     optuna_study = store.load_study(resolved.study)
     noted = {
         FILES_ATTRIBUTE: now,
-        FOLDER_ATTRIBUTE: str(study.path.resolve().parent),
+        FOLDER_ATTRIBUTE: place,
         RUN_ATTRIBUTE: RunIdentity.of_this_process().worker("run"),
     }
     for key, value in noted.items():

@@ -23,6 +23,8 @@ class Session:
     database: Database
     store: "Store"
     signals: Signals
+    home: Path | None
+    """The folder, where the store is in it: places are noted from there, so that it may be moved."""
 
 
 @contextmanager
@@ -39,4 +41,4 @@ def session(name: str, storage: str | None, folder: Path = database.FOLDER) -> I
         database.database(folder, storage) as found,
         database.opened(found, create=True) as store,
     ):
-        yield Session(folder, found, store, signals)
+        yield Session(folder, found, store, signals, folder if storage is None else None)

@@ -3,9 +3,8 @@
 Imports little before the session, which takes as long to make a store as everything else to import.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tuning_client.display import Display
 from tuning_client.local import database
@@ -16,9 +15,7 @@ from tuning_study.api.duration import format_duration
 
 if TYPE_CHECKING:
     from tuning_client.local.run import Outcome
-    from tuning_store.store import Store
-
-T = TypeVar("T")
+    from tuning_report.round_history import History
 
 
 def start(
@@ -28,10 +25,9 @@ def start(
     workers: int | None,
     storage: str | None,
     fresh: bool = False,
-    then: "Callable[[Outcome, Store], T]",
     folder: Path = database.FOLDER,
-) -> T:
-    """Run the study; `then` tells how it went, while the store is still open. `fresh` begins a new round."""
+) -> "tuple[Outcome, History]":
+    """Run the study, and read how it went. `fresh` begins a new round."""
     number = workers or study.spec.workers.replicas
     with session(study.name, storage, folder) as here:
         display.note(start_line(study, number, here.database))
@@ -39,7 +35,9 @@ def start(
             from tuning_client.local.execution import run
 
             outcome = run(study, here, display, number, fresh=fresh)
-        return then(outcome, here.store)
+        from tuning_report import round_history
+
+        return outcome, round_history.read(here.store, outcome.study, here.home)
 
 
 def start_line(study: StudyFile, workers: int, found: Database) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tuning
@@ -16,6 +17,10 @@ from tuning.parameters import manifest_of
         ((1, 10), {"type": "Int", "min": 1, "max": 10}),
         (["rbf", "poly", None], {"type": "Categorical", "values": ["rbf", "poly", None]}),
         (range(3), {"type": "Categorical", "values": [0, 1, 2]}),
+        (np.arange(3), {"type": "Categorical", "values": [0, 1, 2]}),
+        (list(np.logspace(0, 1, 2)), {"type": "Categorical", "values": [1.0, 10.0]}),
+        ((np.int64(1), np.int64(3)), {"type": "Int", "min": 1, "max": 3}),
+        ((np.float32(0), 1), {"type": "Float", "min": 0.0, "max": 1}),
         (tuning.Float(1e-3, 1e3, log=True), {"type": "Float", "min": 1e-3, "max": 1e3, "scale": "Log"}),
         (tuning.Float(0, 1, step=0.25), {"type": "Float", "min": 0, "max": 1, "step": 0.25}),
         (tuning.Int(8, 64, step=8), {"type": "Int", "min": 8, "max": 64, "step": 8}),

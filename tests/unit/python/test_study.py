@@ -1,9 +1,12 @@
 """A study that is defined in Python is the manifest that its author would have written."""
 
+import functools
+import json
 import traceback
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tuning
@@ -51,6 +54,19 @@ def test_arguments(given: dict[str, Any], want: dict[str, Any]) -> None:
     assert spec(objective, parameters=SPACE, trials=5, **given).items() >= want.items()
 
 
+def test_numbers_of_numpy_are_numbers() -> None:
+    numbers: Any = np.array([1, 3])
+    given = spec(
+        objective,
+        parameters={"x": tuning.Int(*numbers), "kind": tuning.Choice(numbers)},
+        trials=np.int64(5),
+        seed=np.int32(7),
+        spec={"warmStart": {"points": [{"x": np.int64(2)}]}},
+    )
+    assert json.loads(json.dumps(given)) == given
+    assert given["parameters"][0] | given["budget"] == {"name": "x", "type": "Int", "min": 1, "max": 3, "trials": 5}
+
+
 @pytest.mark.parametrize(
     ("given", "want", "name"),
     [
@@ -62,6 +78,7 @@ def test_arguments(given: dict[str, Any], want: dict[str, Any]) -> None:
         ),
         ({"command": {"command": ["true"]}}, {"command": {"command": ["true"]}}, "study"),
         (lambda params: 1.0, {"python": {"function": "tuning_function:objective"}}, "study"),
+        (functools.partial(objective), {"python": {"function": "tuning_function:objective"}}, "objective"),
     ],
 )
 def test_objectives(given: Any, want: dict[str, Any], name: str) -> None:

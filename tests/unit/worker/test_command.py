@@ -1,6 +1,7 @@
 """The command contract, with real processes."""
 
 import json
+from argparse import ArgumentParser
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -210,12 +211,22 @@ class TestArguments:
             (['{"x": {x}}'], {"x": 1}, ['{"x": 1}']),
             (["{kernel}"], {"kernel": "{x}", "x": 1}, ["{x}"]),
             (["{x}", "{kernel}"], {"x": None, "kernel": True}, ["null", "true"]),
+            (["--x", "{x}"], {"x": -1.5e-7}, ["--x", "-0.00000015"]),
+            (["{x}"], {"x": -1e22}, ["-10000000000000000000000"]),
+            (["--degree", "{degree}", "-d", "{degree}", "-v", "--x", "{x}"], {"x": 1}, ["-v", "--x", "1"]),
+            (["-v", "--degree={degree}", "file", "{degree}", "-x"], {"x": 1}, ["-v", "file", "-x"]),
         ],
     )
     def test_names_of_parameters_are_filled_in(
         self, templates: list[str], point: dict[str, Any], expected: list[str]
     ) -> None:
         assert arguments(templates, point, self.NAMES) == expected
+
+    @given(st.floats(max_value=-0.0, allow_infinity=False))
+    def test_a_negative_number_is_one_that_argparse_takes(self, number: float) -> None:
+        parser = ArgumentParser()
+        parser.add_argument("--x", type=float)
+        assert parser.parse_args(arguments(["--x", "{x}"], {"x": number}, ["x"])).x == number
 
     @given(st.lists(st.text(st.sampled_from("{}ax$ \"':"), max_size=12), max_size=4))
     def test_braces_that_name_no_parameter_stay_as_they_are(self, templates: list[str]) -> None:

@@ -1,9 +1,12 @@
 """The trial that an objective is given: categories of any kind, and the manifest's ranges."""
 
+import json
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
+from optuna.distributions import distribution_to_json, json_to_distribution
 
 from builders import choice, make_parameters, real, whole
 from tuning_worker.exceptions import TrialFailed
@@ -38,6 +41,20 @@ def test_choices_that_the_manifest_does_not_have_may_be_lists_too() -> None:
 def test_other_choices_are_as_they_are(choices: list[Any]) -> None:
     chosen = trial(parameters=[]).suggest_categorical("own", choices)
     assert any(chosen is choice for choice in choices)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    given: Any = trial(parameters=[])
+    chosen = given.suggest_categorical("units", np.arange(8, 11))
+    given.suggest_categorical("layers", [np.array([10]), np.array([20, 10])])
+    given.suggest_int("depth", np.int64(1), np.int64(9), step=np.int64(2))
+    given.suggest_float("lr", np.float32(0.5), np.float32(1))
+    given.set_user_attr("scores", {"folds": np.array([0.5, 1.0]), "rows": np.int64(7)})
+    assert isinstance(chosen, np.int64)
+    assert json.loads(json.dumps(given.user_attrs)) == {"scores": {"folds": [0.5, 1.0], "rows": 7}}
+    assert json.loads(json.dumps(given.params)) == given.params
+    for distribution in given.distributions.values():
+        assert json_to_distribution(distribution_to_json(distribution)) == distribution
 
 
 def test_what_the_manifest_has_may_be_suggested_again() -> None:

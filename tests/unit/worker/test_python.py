@@ -14,12 +14,18 @@ from tuning_worker.objectives.python import PythonFunction
 from .runs import make_run
 
 CODE = """
+import numpy
 def number(trial): return trial.params["x"] * 2
 def pair(trial): return 0.9, 3
 def listed(trial): return [0.9, 3]
 def mapping(trial): return {"accuracy": 0.9, "note": 1}
 def suggests(trial): return trial.suggest_float("own", 2, 2)
 def text(trial): return "0.9"
+def array(trial): return numpy.array([0.9, 3.0])
+def tensor(trial): return numpy.array(0.9)
+def nothing(trial): pass
+def generator(trial): yield 0.9
+async def coroutine(trial): return 0.9
 value = 5
 """
 Make = Callable[..., PythonFunction]
@@ -49,6 +55,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
         ("pair", [MAXIMIZE, MINIMIZE], {"accuracy": 0.9, "latencyMs": 3}),
         ("listed", [MAXIMIZE, {"name": "recorded"}, MINIMIZE], {"accuracy": 0.9, "latencyMs": 3}),
         ("mapping", [MAXIMIZE], {"accuracy": 0.9, "note": 1}),
+        ("array", [MAXIMIZE, MINIMIZE], {"accuracy": 0.9, "latencyMs": 3}),
+        ("tensor", [MAXIMIZE], {"accuracy": 0.9}),
         ("suggests", [MAXIMIZE], {"accuracy": 2}),
         ("text", [MAXIMIZE], {"accuracy": "0.9"}),
     ],
@@ -65,6 +73,22 @@ def test_as_many_values_as_objectives_are_wanted(make: Make, tmp_path: Path, fun
     metrics = [MAXIMIZE] if values == 2 else [MAXIMIZE, MINIMIZE]
     with pytest.raises(TrialFailed, match=f"returned {values} values for {3 - values} objectives \\(accuracy"):
         make(function, metrics=metrics)(make_run(tmp_path, point={"x": 0.5}))
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("nothing", "the objective returned nothing: end it with `return` and its value, on each way through it"),
+        ("generator", "the objective has a `yield`, so it returns no value: write `return`; trial.report is for steps"),
+        ("coroutine", r"the objective is an `async def`: write a `def`, with asyncio.run\(…\) in it"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
+def test_a_function_without_a_value_is_told_what_to_write(
+    make: Make, tmp_path: Path, function: str, message: str
+) -> None:
+    with pytest.raises(TrialFailed, match=message):
+        make(function, metrics=[MAXIMIZE, MINIMIZE])(make_run(tmp_path, point={"x": 0.5}))
 
 
 def test_the_manifests_parameters_are_the_trials_before_the_function_is_called(make: Make, tmp_path: Path) -> None:
@@ -86,6 +110,15 @@ def test_the_manifests_parameters_are_the_trials_before_the_function_is_called(m
 def test_a_function_that_cannot_be_had_rejects_the_study(make: Make, function: str, code: str, message: str) -> None:
     with pytest.raises(ObjectiveRejected, match=message):
         make(function, code)
+
+
+@pytest.mark.parametrize(
+    "starts", ["import tuning; tuning.tune(objective, trials=-1)", "optuna.create_study().optimize(1, n_jobs=0)"]
+)
+def test_a_module_that_tunes_when_it_is_imported_is_told_how_not_to(make: Make, starts: str) -> None:
+    code = f"import optuna\ndef objective(trial): return 1.0\n{starts}\n"
+    with pytest.raises(ObjectiveRejected, match='put what runs it under `if __name__ == "__main__":`'):
+        make("objective", code)
 
 
 def test_a_module_that_is_not_there_rejects_the_study(tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def test_numbers_of_any_kind_are_taken() -> None:
     }
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_an_array_of_one_number_is_the_number(shape: tuple[int, ...]) -> None:
+    import numpy
+
+    reported = NEEDED | {"accuracy": numpy.full(shape, 0.5)}
+    assert check_metrics(SPEC, reported)["accuracy"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("reported", "message"),
     [

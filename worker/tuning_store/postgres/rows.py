@@ -28,7 +28,7 @@ def read_trial(row: Row) -> FrozenTrial:
     if space is not None:
         trial.distributions = read_space(space)
         trial.params = {
-            name: distribution.to_external_repr(value)
+            name: distribution.to_external_repr(float(value))  # JSON's 1 is a float's 1.0
             for (name, distribution), value in zip(trial.distributions.items(), params, strict=True)
         }
     if values is not None:

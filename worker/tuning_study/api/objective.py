@@ -303,7 +303,8 @@ class CommandObjective(Model):
         default_factory=list,
         max_length=256,
         description="Further arguments. {name} is replaced by that parameter's value; an argument is left out when "
-        'the trial does not have the parameter. Example: ["--c={C}"].',
+        "the trial does not have the parameter, and so is the option before it that it is the value of. Example: "
+        '["--c={C}"].',
     )
 
 

@@ -7,6 +7,8 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Self
 
@@ -32,6 +34,7 @@ log = structlog.get_logger()
 
 _GRACE = 10.0  # seconds from SIGTERM to SIGKILL
 _POLL = 0.2  # seconds between two looks at the metrics file while the process runs
+_OPTION = re.compile(r"--?[A-Za-z][\w.-]*")
 
 
 class Command:
@@ -128,13 +131,21 @@ def _pass_on(reports: Iterable[tuple[int, dict[str, float]]], run: TrialRun) -> 
 
 
 def arguments(templates: Sequence[str], point: Point, names: Sequence[str]) -> list[str]:
-    """The arguments with `{name}` of a parameter filled in; one that names an absent parameter is left out."""
-    present, absent = set(point), set(names) - set(point)
+    """The arguments with `{name}` of a parameter filled in; one that names an absent parameter is left out, with the
+    option before it where it is its value."""
+    present, absent = set(point), {"{" + name + "}" for name in set(names) - set(point)}
+    followed = zip_longest(templates, templates[1:], fillvalue="")
     return [
-        re.sub(r"\{([^{}]+)\}", lambda m: as_text(point[m[1]]) if m[1] in present else m[0], template)
-        for template in templates
-        if not any("{" + name + "}" in template for name in absent)
+        re.sub(r"\{([^{}]+)\}", lambda m: _argument(point[m[1]]) if m[1] in present else m[0], template)
+        for template, after in followed
+        if not any(name in template for name in absent) and not (_OPTION.fullmatch(template) and after in absent)
     ]
+
+
+def _argument(value: Value) -> str:
+    """Negative numbers without an exponent: argparse takes -1e-05 for an option."""
+    text = as_text(value)
+    return f"{Decimal(text):f}" if isinstance(value, float) and text.startswith("-") else text
 
 
 def as_text(value: Value) -> str:

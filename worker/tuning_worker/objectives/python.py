@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from tuning_worker.exceptions import ObjectiveRejected, TrialFailed
 from tuning_worker.run import TrialRun
 
 _FRAMES = 3  # of a traceback, the innermost
+_RUN_A_STUDY = ("tuning.study", "optuna.study.study")  # modules whose functions do
 
 
 class PythonFunction:
@@ -59,13 +60,29 @@ class PythonFunction:
     def _as_metrics(self, result: Any) -> Mapping[str, float]:
         if isinstance(result, Mapping):
             return result
-        values = result if isinstance(result, Sequence) and not isinstance(result, str) else [result]
+        if (problem := _no_value(result)) is not None:
+            raise TrialFailed(f"the objective {problem}")
+        if hasattr(result, "tolist"):  # an array, a tensor or a column of any library
+            result = result.tolist()
+        values = result if isinstance(result, Sequence) and not isinstance(result, str | bytes) else [result]
         if len(values) != len(self._objectives):
             raise TrialFailed(
                 f"{self._name} returned {len(values)} values for {len(self._objectives)} objectives "
                 f"({', '.join(self._objectives)})"
             )
         return dict(zip(self._objectives, values, strict=True))
+
+
+def _no_value(result: object) -> str | None:
+    """What is wrong with a function that returned no value at all, and what to write."""
+    match result:
+        case None:
+            return "returned nothing: end it with `return` and its value, on each way through it"
+        case Generator():
+            return "has a `yield`, so it returns no value: write `return`; trial.report is for steps"
+        case Coroutine():
+            return "is an `async def`: write a `def`, with asyncio.run(…) in it"
+    return None
 
 
 def _import_message(module: str, error: BaseException) -> str:
@@ -78,5 +95,12 @@ def _import_message(module: str, error: BaseException) -> str:
     where = "".join(traceback.format_list(frames[-_FRAMES:])).rstrip()
     *source, what = traceback.format_exception_only(error)  # of a SyntaxError also where it is
     where = "".join([where, "\n", *source]).strip("\n")
-    advice = '; put what runs it under `if __name__ == "__main__":`' if isinstance(error, SystemExit) else ""
+    runs_itself = isinstance(error, SystemExit) or _begins_a_study(error)
+    advice = '; put what runs it under `if __name__ == "__main__":`' if runs_itself else ""
     return f"objective.python: {module} does not import in the worker: {what.strip()}{advice}\n{where}".rstrip()
+
+
+def _begins_a_study(error: BaseException) -> bool:
+    """Whether it comes from a study that the module ran while it was imported."""
+    modules = {str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)}
+    return not modules.isdisjoint(_RUN_A_STUDY)
