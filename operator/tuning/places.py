@@ -1,6 +1,7 @@
 """Stores that this program has opened, kept open until it ends: a notebook asks the same one again and again.
 
-What reads histories is imported when one is read: a first run does not wait for it."""
+What reads histories is imported when one is read: a first run does not wait for it.
+"""
 
 import atexit
 import threading
