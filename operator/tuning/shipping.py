@@ -81,7 +81,8 @@ def _imported_inside(function: types.FunctionType) -> set[str]:
 
 
 def takes_trial(function: Callable[..., Any]) -> bool:
-    """Whether the function wants the optuna.Trial: its argument is called `trial`, or annotated so."""
+    """Whether the function wants the optuna.Trial: its argument is called `trial`, or annotated so. Raises WrongUse for
+    one that cannot be called with one argument."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from tuning_report.format import cell, duration, number
+from tuning_report.format import cell, duration
 from tuning_report.round_history import (
     History,
     artifacts_of,
@@ -55,17 +55,21 @@ def told_of_history(history: History) -> dict[str, Any]:
 
 def row_of_history(history: History, now: datetime) -> dict[str, object]:
     status = status_of_history(history)
-    return row(history.resolved.name, status, status.start_time, now) | {"state": state_of(history)}
+    objectives = [metric.name for metric in history.resolved.spec.objectives]
+    told = row(history.resolved.name, status, objectives, status.start_time, now)
+    return told | {"state": state_of(history)}
 
 
-def row(name: str, status: TuningStudyStatus, created: datetime | None, now: datetime) -> dict[str, object]:
-    """One study among others."""
+def row(
+    name: str, status: TuningStudyStatus, objectives: Sequence[str], created: datetime | None, now: datetime
+) -> dict[str, object]:
+    """One study among others; `objectives` are the names of its metrics that have a direction."""
     return {
         "name": name,
         "state": status.state,
         "trials": status.trials.summary,
         "failed": status.trials.failed,
-        "best": _objectives_of(status.best),
+        "best": _best_of(status.best, objectives),
         "workers": f"{status.workers.ready}/{status.workers.desired}",
         "round": status.round,
         "age": duration((now - created).total_seconds()) if created else None,
@@ -87,28 +91,27 @@ def round_row(
     )
 
 
-def round_rows_of_status(name: str, status: TuningStudyStatus) -> list[dict[str, object]]:
-    """The rounds that a study on a cluster still tells of."""
+def round_rows_of_status(name: str, status: TuningStudyStatus, objectives: Sequence[str]) -> list[dict[str, object]]:
+    """The rounds that a study on a cluster still tells of; `objectives` as for `row`."""
     return [
         _round_row(
             name,
             entry.round,
             status.state if entry.round == status.round else "Over",
             status.trials.summary if entry.round == status.round else None,
-            _objectives_of(entry.best),
+            _best_of(entry.best, objectives),
             entry.start_time,
         )
         for entry in status.rounds
     ]
 
 
-def _objectives_of(best: Best | None) -> object:
-    """A status flags no objective, but its summary has their values alone."""
-    if best is None or not best.metrics:
+def _best_of(best: Best | None, objectives: Sequence[str]) -> object:
+    if best is None:
         return None
-    wanted = best.summary.split(", ")
-    found = [metric.value for metric in best.metrics if number(float(metric.value)) in wanted]
-    return best.summary if len(wanted) > 1 else _told(found[:1] or [best.metrics[0].value])
+    values = {metric.name: metric.value for metric in best.metrics}
+    found = [values[name] for name in objectives if name in values]
+    return _told(found) if found else best.summary or None  # of a round whose metrics had other names
 
 
 def _told(values: Sequence[float | str | None]) -> object:

@@ -45,14 +45,17 @@ def state_of(study: Mapping[str, Any]) -> str:
 
 def row(study: Mapping[str, Any], now: datetime) -> dict[str, object]:
     created = study["metadata"].get("creationTimestamp")
-    told = overview.row(
-        study["metadata"]["name"], status_of(study), datetime.fromisoformat(created) if created else None, now
-    )
+    begun = datetime.fromisoformat(created) if created else None
+    told = overview.row(study["metadata"]["name"], status_of(study), _objectives_of(study), begun, now)
     return {**told, "state": state_of(study)}
 
 
 def round_rows(study: Mapping[str, Any]) -> list[dict[str, object]]:
-    return overview.round_rows_of_status(study["metadata"]["name"], status_of(study))
+    return overview.round_rows_of_status(study["metadata"]["name"], status_of(study), _objectives_of(study))
+
+
+def _objectives_of(study: Mapping[str, Any]) -> list[str]:
+    return [metric["name"] for metric in study["spec"].get("metrics", ()) if metric.get("direction")]
 
 
 def age(since: datetime | str | None, now: datetime) -> str | None:

@@ -195,20 +195,14 @@ def _running(programs: Path, folder: Path) -> Iterator[EmbeddedPostgres]:
                 server.stop()
 
 
-def _import_meanwhile() -> None:
-    """What makes tables is as long to import as a new server to start."""
-    from tuning_store import schema
-
-    schema.import_ahead()
-
-
 def _start(server: EmbeddedPostgres) -> None:
     try:
-        with (server.data.parent / "postgres.start").open("a") as lock, ThreadPoolExecutor(1) as thread:
+        with (server.data.parent / "postgres.start").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two first starts at once
-            started = thread.submit(server.start)
-            _import_meanwhile()
-            started.result()
+            if server.is_made:
+                server.start()
+            else:
+                _make(server)
     except (OSError, EmbeddedPostgresError) as error:
         why = shortage(server.data.parent, _TO_GO_ON) or _first_line(error)
         log = f"; its log is {server.log}" if server.log.exists() else ""
@@ -216,6 +210,16 @@ def _start(server: EmbeddedPostgres) -> None:
             f"the embedded PostgreSQL does not start ({why}){log}. "
             "Use --storage sqlite:///tuning.sqlite, or a server of your own"
         ) from error
+
+
+def _make(server: EmbeddedPostgres) -> None:
+    """A new server takes as long to start as what makes its tables to import."""
+    from tuning_store import schema
+
+    with ThreadPoolExecutor(1) as thread:
+        started = thread.submit(server.start)
+        schema.import_ahead()
+        started.result()
 
 
 def _first_line(error: BaseException) -> str:

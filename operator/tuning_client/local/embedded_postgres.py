@@ -48,7 +48,7 @@ class EmbeddedPostgres:
         self.data.chmod(0o700)
         if os.geteuid() == 0:
             self._open_to_system_user()
-        is_new = not (self.data / "PG_VERSION").exists()
+        is_new = not self.is_made
         if is_new:
             self._run("initdb", *_CLUSTER, "--no-sync", "-D", str(self.data))
         if self._server() is None:
@@ -76,6 +76,11 @@ class EmbeddedPostgres:
         """Needs a running server."""
         folder = self._postmaster_lines()[4]
         return f"postgresql://{_USER}@/{_USER}?host={quote(folder, safe='/')}"
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the data folder has a server's files."""
+        return (self.data / "PG_VERSION").exists()
 
     @property
     def is_running(self) -> bool:

@@ -40,8 +40,8 @@ def test_the_best_trial() -> None:
 
 def test_a_row_among_others() -> None:
     status = overview.status_of_history(LOCAL)
-    row = overview.row("digits", status, status.start_time, NOW)
-    assert row == overview.row("digits", on_a_cluster(LOCAL), status.start_time, NOW)
+    row = overview.row("digits", status, ["loss"], status.start_time, NOW)
+    assert row == overview.row("digits", on_a_cluster(LOCAL), ["loss"], status.start_time, NOW)
     assert row == {
         "name": "digits",
         "state": "Complete",
@@ -57,13 +57,13 @@ def test_a_row_among_others() -> None:
 def test_a_row_has_the_objective_and_no_metric_that_is_only_recorded() -> None:
     recorded = trial(0, [1 / 3], user_attrs={METRICS_ATTRIBUTE: {"size": 7.0, "loss": 1 / 3}})
     status = on_a_cluster(history([{"name": "size"}, *LOSS], [recorded]))
-    assert overview.row("digits", status, None, NOW)["best"] == 1 / 3
+    assert overview.row("digits", status, ["loss"], None, NOW)["best"] == 1 / 3
 
 
 def test_a_row_has_every_objective_where_there_are_several() -> None:
     metrics = [*LOSS, {"name": "seconds", "direction": "Minimize"}]
     several = history(metrics, [trial(0, [1 / 3, 20.0])])
-    assert overview.row("digits", on_a_cluster(several), None, NOW)["best"] == "0.333333, 20"
+    assert overview.row("digits", on_a_cluster(several), ["loss", "seconds"], None, NOW)["best"] == "0.333333, 20"
     told = overview.round_row(several.resolved, several.progress, [1 / 3, 20.0])
     assert told["best"] == "0.333333, 20"
 
