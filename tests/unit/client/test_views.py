@@ -20,7 +20,7 @@ def study(**status: Any) -> dict[str, Any]:
             "uid": "uid-1",
             "creationTimestamp": "2026-01-01T10:00:00Z",
         },
-        "spec": {},
+        "spec": {"metrics": [{"name": "accuracy", "direction": "Maximize"}, {"name": "seconds"}]},
         "status": status,
     }
 
